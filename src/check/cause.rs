@@ -5,9 +5,13 @@ use akldap_authentik::{ApiError, Unreachable};
 
 use akldap_authentik::events::Disconnect;
 
-use super::facts::{Facts, ListError};
+use super::facts::{Facts, ListError, LoginEnd};
 use super::spoken::Spoken;
 use super::verdict::{Verdict, after, joined, said};
+
+/// The components of first stages that are told apart.
+pub(super) const IDENTIFICATION: &str = "ak-stage-identification";
+pub(super) const DENIED: &str = "ak-stage-access-denied";
 
 /// The check that an error of any call belongs to; `None` for a refusal, which is about what was asked for.
 pub(super) fn code_of(error: &ApiError) -> Option<&'static str> {
@@ -20,8 +24,7 @@ pub(super) fn code_of(error: &ApiError) -> Option<&'static str> {
         error if error.is_foreign() => Some("AK110"),
         ApiError::InvalidPage { .. }
         | ApiError::Status {
-            status: 401 | 403 | 404,
-            ..
+            status: 403 | 404, ..
         } => None,
         _ => Some("AK107"),
     }
@@ -60,12 +63,24 @@ pub(super) fn first_fault(facts: &Facts) -> Option<(&'static str, String)> {
     let (code, mut said) = match wrong_port(error, is_https, facts.spoken) {
         Some(hint) if is_https => ("AK103", format!("{error}: {hint}")),
         Some(hint) => ("AK104", format!("{error}: {hint}")),
-        None => (code_of_first(error), said(error)),
+        None => (code_of_first(error), said_at_first(error)),
     };
     if let Some(proxy) = &facts.settings.proxy {
         said += &format!("; this goes through the proxy {proxy}");
     }
     Some((code, said))
+}
+
+/// What was answered to the first call. What is JSON and not authentik's need not have come through a proxy.
+fn said_at_first(error: &ApiError) -> String {
+    match error {
+        ApiError::Malformed { is_page: false, .. } => {
+            format!(
+                "{error}: another service may be answering at AUTHENTIK_HOST, or a proxy may change authentik's answers"
+            )
+        }
+        error => said(error),
+    }
 }
 
 /// What this check has to say about a connection that could not be made: by the first call, or later by another. With a proxy it
@@ -103,7 +118,7 @@ fn wrong_port(error: &ApiError, is_https: bool, spoken: Option<Spoken>) -> Optio
             "that port speaks LDAP: name authentik's http port (9000) in AUTHENTIK_HOST, or write https:// with its https port (9443)"
         }
         // authentik may just be slow; whoever takes connections and does not begin TLS speaks another language.
-        (Spoken::Unknown, true) if matches!(error, ApiError::Unreachable { .. }) => {
+        (Spoken::Unknown, true) if begins_no_tls(error) => {
             "what listens there answers no TLS: name authentik's https port (9443) in AUTHENTIK_HOST, or write http:// with its http port (9000)"
         }
         (Spoken::Unknown, false) if matches!(error, ApiError::Interrupted { .. }) => {
@@ -111,6 +126,17 @@ fn wrong_port(error: &ApiError, is_https: bool, spoken: Option<Spoken>) -> Optio
         }
         (Spoken::Unknown, _) => return None,
     })
+}
+
+/// Whether a connection was taken, or at least not refused, and TLS did not begin on it.
+fn begins_no_tls(error: &ApiError) -> bool {
+    matches!(
+        error,
+        ApiError::Unreachable {
+            cause: Unreachable::Tls(_) | Unreachable::Network(_) | Unreachable::ConnectTimeout,
+            ..
+        }
+    )
 }
 
 /// The check that names why a list was not read; `None` for a refusal of the list itself.
@@ -123,9 +149,9 @@ pub(super) fn code_of_list(error: &ListError) -> Option<&'static str> {
 pub(super) fn code_of_events(cause: &Disconnect) -> &'static str {
     match cause {
         Disconnect::Unreachable(cause) => code_of_unreachable(cause),
-        Disconnect::Refused { status, is_page } => match status {
-            403 if !is_page => "AK802",
-            300..=399 | 401 | 403 | 407 => "AK110",
+        Disconnect::Refused { is_foreign: true, .. } => "AK110",
+        Disconnect::Refused { status, .. } => match status {
+            403 => "AK802",
             408 => "AK108",
             429 => "AK109",
             500.. => "AK107",
@@ -140,9 +166,9 @@ pub(super) fn code_of_flow(error: &FlowError) -> Option<&'static str> {
     match error {
         FlowError::Api(error) => code_of(error),
         FlowError::FlowNotFound { .. } => Some("AK501"),
-        FlowError::ForeignRedirect { .. } => Some("AK104"),
+        FlowError::ForeignRedirect { .. } => Some("AK110"),
         FlowError::NotLoggedIn { .. } => Some("AK508"),
-        FlowError::CookieMissing => Some("AK509"),
+        FlowError::CookieMissing | FlowError::CookieDropped => Some("AK509"),
         FlowError::StageFailed { .. } => Some("AK511"),
         FlowError::TooManySteps { .. } => Some("AK512"),
         _ => None,
@@ -158,6 +184,27 @@ pub(super) fn without_providers(facts: &Facts) -> Verdict {
     }
 }
 
+/// As [`flow_errors`] names it.
+const LOGIN: &str = "the login";
+
+/// The check that tells what the account's bind flow begins with if no login gets past it. What became of the login follows from that.
+pub(super) fn obstacle(facts: &Facts) -> Option<&'static str> {
+    let account = facts.account.as_ref()?;
+    if matches!(account.login, Some(Ok(LoginEnd::Done))) {
+        return None;
+    }
+    let provider = account.provider.as_ref()?.as_ref().ok()?;
+    let mut flows = facts.flows.iter();
+    let flow = flows.find(|flow| flow.slug == provider.bind_flow_slug)?;
+    let first = flow.first.as_ref().ok()?;
+    match first.component.as_str() {
+        DENIED => Some("AK502"),
+        IDENTIFICATION if first.has_captcha => Some("AK504"),
+        IDENTIFICATION => None,
+        _ => Some("AK503"),
+    }
+}
+
 /// Every error of a flow, with what was asked for.
 pub(super) fn flow_errors(facts: &Facts) -> Vec<(&'static str, &FlowError)> {
     let first = facts.flows.iter().filter_map(|flow| flow.first.as_ref().err());
@@ -165,7 +212,7 @@ pub(super) fn flow_errors(facts: &Facts) -> Vec<(&'static str, &FlowError)> {
     if let Some(account) = &facts.account {
         let login = account.login.as_ref().and_then(|login| login.as_ref().err());
         let unbind = account.logged_out.as_ref().and_then(|ended| ended.as_ref().err());
-        errors.extend(login.map(|error| ("the login", error)));
+        errors.extend(login.map(|error| (LOGIN, error)));
         errors.extend(unbind.map(|error| ("the unbind flow", error)));
     }
     errors
@@ -242,15 +289,44 @@ pub(super) fn told_by(facts: &Facts, code: &str) -> Option<String> {
     let events = facts.events.as_ref().and_then(|events| events.as_ref().err());
     let events = events.filter(|cause| code_of_events(cause) == code);
     let events = events.map(|cause| format!("the websocket: {cause}"));
-    joined(first.into_iter().chain(calls).chain(lists).chain(events))
+    // Those of calls are among the calls.
+    let flows = of_flows(facts, code).filter(|(_, error)| !matches!(error, FlowError::Api(_)));
+    let flows = flows.map(|(what, error)| format!("{what}: {error}"));
+    joined(
+        first
+            .into_iter()
+            .chain(calls)
+            .chain(flows)
+            .chain(lists)
+            .chain(events),
+    )
 }
 
 /// The same of those of flows.
 pub(super) fn told_of_flows(facts: &Facts, code: &str) -> Option<String> {
-    let errors = flow_errors(facts).into_iter();
-    joined(
-        errors
-            .filter(|(_, error)| code_of_flow(error) == Some(code))
-            .map(|(what, error)| format!("{what}: {error}")),
-    )
+    joined(of_flows(facts, code).map(|(what, error)| format!("{what}: {error}")))
+}
+
+/// The errors of flows that belong to this check.
+fn of_flows<'f>(
+    facts: &'f Facts,
+    code: &'f str,
+) -> impl Iterator<Item = (&'static str, &'f FlowError)> + use<'f> {
+    flow_errors(facts).into_iter().filter(move |(what, error)| {
+        let its = if *what == LOGIN {
+            code_of_login(facts, error)
+        } else {
+            code_of_flow(error)
+        };
+        its == Some(code)
+    })
+}
+
+/// The check that names why a login came to no verdict; `None` for a refusal. How the flow ended for one that met an obstacle follows
+/// from that.
+pub(super) fn code_of_login(facts: &Facts, error: &FlowError) -> Option<&'static str> {
+    match code_of_flow(error) {
+        Some("AK508" | "AK511" | "AK512") => obstacle(facts).or(code_of_flow(error)),
+        other => other,
+    }
 }

@@ -159,7 +159,7 @@ mod tests {
             Disconnect::Closed { code: Some(1000) },
             Disconnect::Refused {
                 status: 403,
-                is_page: false,
+                is_foreign: false,
             },
         );
         assert!(stream.is_news(&closed, start) && stream.is_news(&refused, start));

@@ -198,7 +198,7 @@ fn answered_since(client: &Client, since: Instant) -> bool {
         .is_some_and(|answer| answer > since)
 }
 
-/// Asks for the public configuration. Any answer will do, even a refused token.
+/// Asks for the public configuration. Any answer of authentik's will do, even a refused token.
 async fn probe(client: &Client) -> Result<(), ApiError> {
     match timeout(PROBE_TIMEOUT, client.root_config()).await {
         Ok(Err(error)) if error.is_unanswered() => Err(error),

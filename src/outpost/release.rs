@@ -46,8 +46,9 @@ impl KnownRelease {
             Ok(Ok(release)) => release,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "authentik did not say which release it is");
-                // A refusal stays one; a failure is asked again with the next look at the configuration.
-                self.fresh.store(!error.is_transient(), Ordering::Relaxed);
+                // A refusal stays one; a failure is asked again with the next look at the configuration, and so is what a proxy said.
+                let is_refusal = !error.is_transient() && !error.is_foreign();
+                self.fresh.store(is_refusal, Ordering::Relaxed);
                 return;
             }
             Err(_) => {

@@ -514,6 +514,40 @@ async fn without_a_known_release_the_older_rule_holds() {
     }
 }
 
+/// What a proxy says is no refusal of authentik's, which would be remembered.
+#[tokio::test]
+async fn a_page_in_place_of_the_release_is_asked_about_again() {
+    let twelve = "abcdefghijkl";
+    let mut directory = directory("direct", with_second_factor());
+    let alice = directory.user_named("alice").unwrap().pk;
+    directory
+        .devices
+        .insert(alice, vec![Device::static_tokens(1, &[twelve])]);
+    directory.version = "2026.5.4".into();
+    let options = Options {
+        record_requests: true,
+        ..Options::default()
+    };
+    let simulator = Simulator::start(directory, options).await.unwrap();
+    let page = Fault::Intercepted(403, "text/html", "<html>Log in</html>");
+    simulator.faults().add(Rule::new("/admin/version/", page));
+    let stage = Stage::of(simulator, |_| {}).await;
+    stage.ready().await;
+    let (dn, typed) = (user_dn("alice"), format!("demo-alice;{twelve}"));
+    assert_eq!(stage.bind(&dn, &typed).await.code, 49, "not known yet");
+    stage.simulator.faults().clear();
+    stage.simulator.requests().clear();
+    stage.server.outpost().refresh_requests().all();
+    eventually("the release is known", || {
+        let all = stage.simulator.requests().all();
+        // What is read after it.
+        all.iter()
+            .any(|request| request.path.ends_with("/outposts/ldap/"))
+    })
+    .await;
+    assert_eq!(stage.bind(&dn, &typed).await.code, 0);
+}
+
 #[tokio::test]
 async fn the_second_try_can_be_turned_off() {
     let stage = of(

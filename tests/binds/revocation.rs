@@ -233,6 +233,39 @@ async fn a_check_that_cannot_be_made_ends_nothing() {
     );
 }
 
+/// That there is no such application is what authentik's API says in JSON. Pages, authentik's own included, say nothing of it.
+#[tokio::test]
+async fn no_page_withdraws_access_and_a_verdict_does() {
+    const PAGE: &str = "<html>404 Not Found</html>";
+    let stage = cached(&[("ACCESS_RECHECK_INTERVAL", "1s")]).await;
+    let mut alice = stage.bound("alice").await;
+    for fault in [
+        Fault::Intercepted(404, "text/html", PAGE),
+        Fault::Intercepted(404, "application/json", r#"{"message":"no route"}"#),
+        Fault::Intercepted(404, "text/plain", "404 page not found"),
+        Fault::Answer(404, "text/html", PAGE),
+        Fault::Intercepted(403, "text/html", PAGE),
+        Fault::Intercepted(200, "text/html", PAGE),
+        Fault::Moved("https://login.example/"),
+    ] {
+        let what = format!("{fault:?}");
+        stage.simulator.faults().add(Rule::new("/check_access/", fault));
+        stage.simulator.requests().clear();
+        eventually("a check was made, and another", || {
+            stage.simulator.requests().count(Endpoint::CheckAccess) > 1
+        })
+        .await;
+        assert_eq!(alice.read(BASE, &["1.1"]).await.outcome.code, 0, "{what}");
+        stage.simulator.faults().clear();
+    }
+    assert_eq!(stage.bind(&user_dn("alice"), "demo-alice").await.code, 0);
+    stage
+        .simulator
+        .faults()
+        .add(Rule::new("/check_access/", Fault::NotFound));
+    assert_disconnected(&mut alice).await;
+}
+
 #[tokio::test]
 async fn a_provider_that_moves_during_a_login_ends_what_it_was_judged_by() {
     join_all(["direct", "cached"].map(moved_during_a_login)).await;

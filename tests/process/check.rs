@@ -434,6 +434,10 @@ async fn one_obstacle_of_a_login_is_one_fault() {
             flow.denied = Some("not from here".to_owned());
         }
     });
+    let mut fails_at_once = stages(vec![Stage::password(), Stage::login()]);
+    let error = r#"{"component":"ak-stage-flow-error","error":"nobody is pending","request_id":"abc"}"#;
+    let answer = Fault::Answer(200, "application/json", error);
+    fails_at_once.rules = vec![Rule::new("/flows/executor/", answer).method(reqwest::Method::POST)];
     let mut wrong_code = second_factor(true);
     wrong_code.account.1 = "demo-totp;000000".to_owned();
     for (what, code, set_up) in [
@@ -471,6 +475,11 @@ async fn one_obstacle_of_a_login_is_one_fault() {
             "no login",
             "AK508",
             stages(vec![Stage::identification_with_password()]),
+        ),
+        (
+            "a password without a name, and an error of that stage",
+            "AK503",
+            fails_at_once,
         ),
         ("no code", "AK510", second_factor(true)),
         ("no codes taken", "AK510", second_factor(false)),

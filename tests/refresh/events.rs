@@ -299,7 +299,7 @@ async fn refusals_are_told_once_and_outlived() {
         Event::Disconnected {
             cause: Disconnect::Refused {
                 status: 403,
-                is_page: false
+                is_foreign: false
             }
         }
     );
@@ -309,7 +309,7 @@ async fn refusals_are_told_once_and_outlived() {
         Event::Disconnected {
             cause: Disconnect::Refused {
                 status: 599,
-                is_page: false
+                is_foreign: false
             }
         }
     );

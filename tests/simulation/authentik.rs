@@ -262,8 +262,11 @@ impl Authentik {
     }
 
     fn carry_out(&self, request: &Request) -> Reply {
-        let answered = answer(&mut self.lock().world, request);
+        let mut answered = answer(&mut self.lock().world, request);
         self.announce_ends(answered.ended);
+        // By which its answers are told from those of others.
+        let id = HeaderValue::from_static("0a1b2c3d");
+        answered.reply.headers.insert("x-authentik-id", id);
         answered.reply
     }
 
@@ -366,7 +369,7 @@ impl Authentik {
         if let Some(status) = status {
             let wire = Err(Disconnect::Refused {
                 status,
-                is_page: false,
+                is_foreign: false,
             });
             return Ok(Upgrade { status, wire });
         }

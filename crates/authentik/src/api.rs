@@ -191,11 +191,7 @@ impl Client {
                 .map(Some)
                 .map_err(|problem| answer.malformed(problem)),
             // Only authentik's own JSON 404 is an answer to the question; a proxy's error page is not.
-            Err(ApiError::Status {
-                status: 404,
-                detail: Some(_),
-                ..
-            }) => Ok(None),
+            Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }

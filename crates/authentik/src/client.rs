@@ -149,6 +149,10 @@ impl Client {
             .events(request)
             .await
             .inspect_err(|_| self.inner.contact.failed())?;
+        if let Err(Disconnect::Refused { is_foreign: true, .. }) = &upgrade.wire {
+            self.inner.contact.failed();
+            return upgrade.wire;
+        }
         self.inner.contact.status(upgrade.status);
         if upgrade.status == 403 {
             // Another token, if there is one by now, is for the next try.
@@ -191,7 +195,8 @@ impl Client {
             let answer = self
                 .send_with(&used, Method::GET, url.clone(), caller, None, kind)
                 .await?;
-            if bearer && answer.status == 403 && self.inner.token.is_renewed_after(&used).await {
+            let is_refused = bearer && answer.status == 403 && !answer.is_foreign();
+            if is_refused && self.inner.token.is_renewed_after(&used).await {
                 tracing::info!("authentik refused the token; using the one that is in its file now");
                 return Err(FailedCall::Again(answer.status_error(bearer)));
             }
@@ -279,7 +284,7 @@ impl Client {
             });
         }
         match &result {
-            Ok(answer) if answer.is_starting() => self.inner.contact.failed(),
+            Ok(answer) if answer.is_starting() || answer.is_foreign() => self.inner.contact.failed(),
             Ok(answer) => self.inner.contact.status(answer.status),
             Err(ApiError::TooLarge { .. }) => self.inner.contact.answered(),
             Err(_) => self.inner.contact.failed(),

@@ -51,7 +51,7 @@ impl Contact {
         self.failed.notify_one();
     }
 
-    /// Takes an HTTP status: from 500 on it may be a gateway that speaks for an absent authentik.
+    /// Takes the HTTP status of an answer that may be authentik's: from 500 on it may be a gateway that speaks for an absent one.
     pub(crate) fn status(&self, status: u16) {
         if status < 500 {
             self.answered();

@@ -140,11 +140,16 @@ pub(crate) fn refuses_http(excerpt: &str) -> bool {
     .any(|words| excerpt.contains(words))
 }
 
-/// Whether an answer of this status is somebody else's: a redirect, or a refusal that neither gives a reason in JSON, as authentik's
-/// API does, nor has the request id of authentik's pages. What is wrong with a request itself (400, 413 and the like), with the time
-/// it took or with a server (5xx) any server on the way says, authentik's own web server included.
-fn is_foreign_status(status: u16, detail: &Option<String>, request_id: &Option<String>) -> bool {
-    detail.is_none() && request_id.is_none() && matches!(status, 300..=399 | 401..=407 | 409..=412 | 451)
+/// Whether an answer of this status is somebody else's: a redirect, a demand for other credentials, which authentik's API never makes,
+/// or a refusal that neither gives a reason in JSON, as that API does, nor has the request id of authentik's pages. What is wrong with a
+/// request itself (400, 413 and the like), with the time it took or with a server (5xx) any server on the way says, authentik's own web
+/// server included.
+pub(crate) fn is_foreign_status(status: u16, has_detail: bool, has_id: bool) -> bool {
+    match status {
+        300..=399 | 401 | 407 => true,
+        402..=406 | 409..=412 | 451 => !has_detail && !has_id,
+        _ => false,
+    }
 }
 
 /// Whose answer a status is.
@@ -154,8 +159,10 @@ fn answerer(
     excerpt: &str,
     request_id: &Option<String>,
 ) -> &'static str {
-    if is_foreign_status(status, detail, request_id) && !refuses_http(excerpt) {
+    if is_foreign_status(status, detail.is_some(), request_id.is_some()) && !refuses_http(excerpt) {
         "something in front of authentik, or another service,"
+    } else if status >= 500 && request_id.is_none() {
+        "authentik, or a proxy in front of it,"
     } else {
         "authentik"
     }
@@ -193,16 +200,29 @@ impl ApiError {
         }
     }
 
-    /// Whether no running authentik has answered: nothing did, or a gateway did in its place.
+    /// Whether no running authentik has answered: nothing did, or something else did in its place.
     pub fn is_unanswered(&self) -> bool {
         match self {
             Self::Unreachable { .. }
             | Self::TimedOut { .. }
             | Self::Interrupted { .. }
             | Self::Starting { .. } => true,
-            Self::Status { status, .. } => *status >= 500,
-            _ => false,
+            Self::Status { status, .. } if *status >= 500 => true,
+            error => error.is_foreign(),
         }
+    }
+
+    /// Whether authentik's API says that what was asked about is not there, or not shown to whoever asks. It says so in JSON: a page
+    /// with this status is about the address.
+    pub fn is_not_found(&self) -> bool {
+        matches!(
+            self,
+            Self::Status {
+                status: 404,
+                detail: Some(_),
+                ..
+            }
+        )
     }
 
     /// Whether this answer is not authentik's: a page or a redirect of a proxy, a firewall or a login in front of it, or of another
@@ -214,7 +234,7 @@ impl ApiError {
                 detail,
                 request_id,
                 ..
-            } => is_foreign_status(*status, detail, request_id),
+            } => is_foreign_status(*status, detail.is_some(), request_id.is_some()),
             Self::Malformed {
                 is_page, request_id, ..
             } => *is_page && request_id.is_none(),
@@ -287,17 +307,8 @@ impl ApiError {
     /// credential, which decides what a 403 says.
     pub(crate) fn from_status(url: &str, answer: &StatusAnswer<'_>, bearer: bool) -> Self {
         let url = url.to_owned();
-        let json = is_json(answer.content_type)
-            .then(|| serde_json::from_slice::<serde_json::Value>(answer.body).ok())
-            .flatten();
-        let detail = json
-            .as_ref()
-            .and_then(|body| {
-                // authentik's front server gives its reasons another name, and has none for a refusal.
-                let error = || body.get("error").filter(|_| answer.status >= 500);
-                body.get("detail").or_else(error)
-            })
-            .and_then(serde_json::Value::as_str);
+        let json = answer.json();
+        let detail = json.as_ref().and_then(|body| answer.detail(body));
         match (answer.status, detail) {
             (503, Some(text)) if text.contains("starting") => {
                 return Self::Starting {
@@ -346,6 +357,31 @@ pub(crate) struct StatusAnswer<'a> {
     pub(crate) body: &'a [u8],
     /// What the answer may repeat and nobody is to read.
     pub(crate) secrets: &'a Secrets,
+}
+
+impl StatusAnswer<'_> {
+    fn json(&self) -> Option<serde_json::Value> {
+        let is_json = is_json(self.content_type);
+        is_json.then(|| serde_json::from_slice(self.body).ok()).flatten()
+    }
+
+    /// The reason in a JSON body.
+    fn detail<'j>(&self, json: &'j serde_json::Value) -> Option<&'j str> {
+        // authentik's front server gives its reasons another name, and has none for a refusal.
+        let error = || json.get("error").filter(|_| self.status >= 500);
+        json.get("detail").or_else(error)?.as_str()
+    }
+}
+
+/// Whether an answer without a request id is somebody else's: see [`ApiError::is_foreign`].
+pub(crate) fn is_foreign_without_id(answer: &StatusAnswer<'_>) -> bool {
+    match answer.status {
+        200..=299 => !answer.body.is_empty() && !is_json(answer.content_type),
+        status => {
+            let has_detail = answer.json().is_some_and(|json| answer.detail(&json).is_some());
+            is_foreign_status(status, has_detail, false)
+        }
+    }
 }
 
 /// Whether a `Content-Type` is JSON, whatever its parameters.
@@ -433,7 +469,7 @@ mod tests {
             answer.request_id = None;
             ApiError::from_status("http://x/", &answer, true)
         };
-        for status in [401, 403, 404] {
+        for status in [401, 403, 404, 407] {
             for (kind, body) in [
                 ("text/html", "<html>Log in</html>"),
                 ("text/plain", "page not found"),
@@ -450,13 +486,20 @@ mod tests {
                     "{told}"
                 );
             }
-            for own in [
-                elsewhere(status, json, r#"{"detail":"No."}"#),
-                from(status, "text/html", "<html>authentik</html>", true),
-            ] {
-                assert!(!own.is_foreign(), "{own}");
-                assert!(own.to_string().starts_with("authentik answered"), "{own}");
+            let reasoned = elsewhere(status, json, r#"{"detail":"No."}"#);
+            let own_page = from(status, "text/html", "<html>authentik</html>", true);
+            for own in [&reasoned, &own_page] {
+                // Which authentik's API never answers.
+                let foreign = [401, 407].contains(&status);
+                assert_eq!(own.is_foreign(), foreign, "{own}");
+                assert_eq!(
+                    own.to_string().starts_with("authentik answered"),
+                    !foreign,
+                    "{own}"
+                );
             }
+            assert_eq!(reasoned.is_not_found(), status == 404, "{reasoned}");
+            assert!(!own_page.is_not_found(), "{own_page}");
         }
         for status in [400, 408, 413, 429, 500, 502, 503] {
             assert!(!elsewhere(status, "text/html", "<html>").is_foreign(), "{status}");

@@ -39,15 +39,36 @@ impl ApiError {
                 request_id,
                 ..
             } => of_page(*status, request_id.is_some()),
-            Self::Status { status, .. } => of_status(*status),
-            Self::Malformed { .. } => {
+            Self::Status {
+                status, request_id, ..
+            } => of_status(*status, request_id.is_some()),
+            Self::Malformed {
+                is_page: true,
+                request_id: None,
+                ..
+            } => {
                 "something other than authentik may be answering at AUTHENTIK_HOST, such as a proxy's login page"
             }
-            Self::TooLarge { .. } => "lower AUTHENTIK_LDAP__PAGE_SIZE (--page-size)",
+            Self::Malformed { .. } => {
+                "this release of authentik, or a proxy that changes its answers, says something other than the API of the releases in \
+                 docs/compatibility.md: update akldap or authentik, or look at the proxy"
+            }
+            Self::TooLarge { url, .. } if is_of_people(url) => {
+                "lower AUTHENTIK_LDAP__PAGE_SIZE (--page-size)"
+            }
+            Self::TooLarge { .. } => {
+                "nothing that authentik says there is this large: look at what that URL answers"
+            }
             Self::NoOutpost { .. } => "create an LDAP outpost in authentik and use its token",
             Self::Settings(_) => "correct the configuration",
         }
     }
+}
+
+/// Whether this is a list whose pages are as large as an option says.
+fn is_of_people(url: &str) -> bool {
+    let path = url.split('?').next().unwrap_or_default();
+    path.ends_with("/core/users/") || path.ends_with("/core/groups/")
 }
 
 fn of_unreachable(url: &str, cause: &Unreachable) -> &'static str {
@@ -118,11 +139,11 @@ fn of_page(status: u16, is_authentiks: bool) -> &'static str {
         404 => {
             "AUTHENTIK_HOST may lack a path or name another service, or a proxy in front of authentik does not pass this path on"
         }
-        _ => of_status(status),
+        _ => of_status(status, is_authentiks),
     }
 }
 
-fn of_status(status: u16) -> &'static str {
+fn of_status(status: u16, has_id: bool) -> &'static str {
     match status {
         301 | 302 | 303 | 307 | 308 => {
             "authentik or a proxy redirects requests: set AUTHENTIK_HOST to the final URL, scheme included"
@@ -138,7 +159,8 @@ fn of_status(status: u16) -> &'static str {
             "authentik or a proxy in front of it accepts only shorter requests: raise the proxy's limit (nginx: \
              client_max_body_size) if this happens with passwords of ordinary length"
         }
-        500..=599 => "see authentik's server log for the request id",
+        500..=599 if has_id => "see authentik's server log for the request id",
+        500..=599 => "see the logs of authentik's server and of the proxy in front of it",
         _ => "see authentik's server log",
     }
 }

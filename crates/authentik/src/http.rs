@@ -8,11 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{SinkExt as _, StreamExt as _, future};
-use reqwest::header::{
-    CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
+use reqwest::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use reqwest::{StatusCode, redirect};
 use rustls::ClientConfig;
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -22,9 +21,10 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use url::Url;
 
 use crate::endpoint::Endpoint;
-use crate::error::ApiError;
+use crate::error::{ApiError, is_foreign_status};
 use crate::events::disconnect::Disconnect;
 use crate::proxy;
+use crate::request_ids::REQUEST_ID;
 use crate::settings::Settings;
 use crate::tls::{Trust, client_config};
 use crate::transport::{Credential, Reply, Request, StreamFrame, Transport, Upgrade, Wire};
@@ -38,6 +38,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 const MAX_HEADERS: usize = 1024;
 /// Bytes of headers read from an answer over HTTP/2. Over HTTP/1.1 the library reads about 400 kB.
 const MAX_HEADER_BYTES: u32 = 256 << 10;
+/// How long the body of a refused websocket is waited for, if no length was announced.
+const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes of a frame read at most. authentik's are under 200.
 const MAX_FRAME: usize = 1 << 20;
 
@@ -186,13 +188,16 @@ async fn exchange(request: reqwest::RequestBuilder, most: usize, name: String) -
 }
 
 /// Shakes hands (RFC 6455 4.1).
-async fn wire(response: reqwest::Response, key: &str) -> Result<Wire, Disconnect> {
+async fn wire(mut response: reqwest::Response, key: &str) -> Result<Wire, Disconnect> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let kind = response.headers().get(CONTENT_TYPE);
-        return Err(Disconnect::Refused {
-            status: response.status().as_u16(),
-            is_page: kind.is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html")),
-        });
+        let status = response.status().as_u16();
+        let has_id = response.headers().contains_key(REQUEST_ID);
+        let is_foreign = match status {
+            200 => !has_id,
+            403 => !has_id && !is_empty(&mut response).await,
+            status => is_foreign_status(status, false, has_id),
+        };
+        return Err(Disconnect::Refused { status, is_foreign });
     }
     let accept = response
         .headers()
@@ -216,6 +221,14 @@ async fn wire(response: reqwest::Response, key: &str) -> Result<Wire, Disconnect
                 .with(|frame| future::ok(sent(frame))),
         ),
     })
+}
+
+/// Whether an answer has no body. One that is announced and does not come is there.
+async fn is_empty(response: &mut reqwest::Response) -> bool {
+    match response.content_length() {
+        Some(length) => length == 0,
+        None => matches!(timeout(BODY_TIMEOUT, response.chunk()).await, Ok(Ok(None))),
+    }
 }
 
 fn received(message: Message) -> StreamFrame {

@@ -113,7 +113,13 @@ impl Client {
         cookies.absorb(&answer.headers, SystemTime::now());
         let to = match answer.status {
             301 | 302 | 303 | 307 | 308 => answer.header(LOCATION.as_str()).unwrap_or_default(),
-            404 => return Err(PasswordChangeFailure::NotOffered),
+            404 => {
+                let error = answer.status_error(false);
+                return Err(match error.is_foreign() {
+                    true => error.into(),
+                    false => PasswordChangeFailure::NotOffered,
+                });
+            }
             200 => {
                 answer.json_body()?;
                 return Err(answer.malformed("it leads to no flow".to_owned()).into());

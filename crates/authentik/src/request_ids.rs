@@ -5,6 +5,8 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// The header of each answer of authentik's own in which the id is.
+pub(crate) const REQUEST_ID: &str = "x-authentik-id";
 /// Most ids that are kept: a login takes a handful of requests, and one that goes in circles a hundred.
 const MAX_IDS: usize = 128;
 

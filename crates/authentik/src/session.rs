@@ -55,6 +55,15 @@ impl SessionCookie {
             None => Self::Plain(Zeroizing::new(value.to_owned())),
         }
     }
+
+    /// Whether the answer to a request with this cookie set that of another session in which nobody is logged in, as for a request
+    /// without any: a login, which also changes the session, does the opposite.
+    pub(crate) fn is_replaced_by(&self, next: &Self) -> bool {
+        match (self, next) {
+            (Self::Claims(sent), Self::Claims(next)) => sent.sid != next.sid && !next.authenticated,
+            _ => false,
+        }
+    }
 }
 
 fn decode_claims(value: &str) -> Option<Claims> {

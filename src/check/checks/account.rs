@@ -2,10 +2,10 @@
 
 use akldap_authentik::flow::Rejection;
 
-use super::flows::{is_without_code, obstacle};
-use crate::check::cause::{code_of, code_of_flow, without_providers};
+use super::flows::is_without_code;
+use crate::check::cause::{code_of, code_of_login, obstacle, without_providers};
 use crate::check::facts::{AccountFacts, Facts, LoginEnd};
-use crate::check::verdict::{Area, Check, Verdict, after, fault_if, unseen_account};
+use crate::check::verdict::{Area, Check, Verdict, after, fault_if, said, unseen_account};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -38,7 +38,7 @@ pub(super) const CHECKS: &[Check] = &[
                     told.map_or_else(|| Verdict::Fault(rejection.to_string()), after)
                 }
                 // What is refused is reported for the flow.
-                Some(Err(error)) => after(code_of_flow(error).unwrap_or("AK501")),
+                Some(Err(error)) => after(code_of_login(facts, error).unwrap_or("AK501")),
             })
         },
     },
@@ -80,7 +80,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "authentik says what it may do",
         why: "without that answer nobody can log in: binds are answered other (80)",
         fix: "Applications > Providers > the provider: is it there, with its application? Let the proxy in front of authentik pass Cookie headers \
-              on; otherwise look for the request id in authentik's server log",
+              on; otherwise see authentik's server log",
         judge: |facts| {
             with_account(facts, |account| match &account.access {
                 None => after("AK602"),
@@ -90,10 +90,13 @@ pub(super) const CHECKS: &[Check] = &[
                 Some(Ok(_)) => Verdict::Well("it does".to_owned()),
                 Some(Err(error)) => match (code_of(error), error.status()) {
                     (Some(code), _) => after(code),
-                    (None, Some(404)) => Verdict::Fault(format!(
+                    (None, _) if error.is_not_found() => Verdict::Fault(format!(
                         "{error}: authentik no longer knows the provider or its application"
                     )),
-                    (None, _) => Verdict::Fault(format!("{error}: the session of the login is not accepted")),
+                    (None, Some(403)) => {
+                        Verdict::Fault(format!("{error}: the session of the login is not accepted"))
+                    }
+                    (None, _) => Verdict::Fault(said(error)),
                 },
             })
         },

@@ -2,9 +2,7 @@
 
 use akldap_authentik::ApiError;
 
-use crate::check::cause::{
-    code_of, code_of_list, code_of_release, first_fault, not_reached, told_by, told_of_flows,
-};
+use crate::check::cause::{code_of, code_of_list, code_of_release, first_fault, not_reached, told_by};
 use crate::check::facts::{Facts, ListError};
 use crate::check::verdict::{Area, Check, Verdict, after, fault_if, said};
 
@@ -68,10 +66,7 @@ pub(super) const CHECKS: &[Check] = &[
         why: "another service, a proxy's login page or a redirect in its place cannot answer requests",
         fix: "set AUTHENTIK_HOST to the final URL of authentik, including the path; let the outpost reach it past other proxies' logins",
         judge: |facts| match &facts.first_call {
-            Ok(()) | Err(ApiError::TokenInvalid { .. }) => {
-                let elsewhere = told_of_flows(facts, "AK104");
-                fault_if(elsewhere, "its API")
-            }
+            Ok(()) | Err(ApiError::TokenInvalid { .. }) => Verdict::Well("its API".to_owned()),
             Err(_) => match first_fault(facts) {
                 Some(("AK104", said)) => Verdict::Fault(said),
                 other => after(other.map_or("AK104", |(code, _)| code)),
@@ -139,7 +134,7 @@ pub(super) const CHECKS: &[Check] = &[
         area: Area::Reach,
         title: "every answer from authentik can be used",
         why: "what authentik cannot answer is missing from the directory, or nobody can log in meanwhile",
-        fix: "look for the request id in authentik's server log; look at its workers and database, and at the proxy in front of it",
+        fix: "see authentik's server log, and look for the request id in it if one is shown; look at its workers and database, and at the proxy in front of it",
         judge: |facts| told(facts, "AK107", "they are"),
     },
     Check {

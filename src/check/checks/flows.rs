@@ -2,12 +2,12 @@
 
 use akldap_authentik::flow::{FirstStage, FlowError, Rejection};
 
-use crate::check::cause::{code_of_flow, flow_errors, told_of_flows, without_providers};
+use crate::check::cause::{
+    DENIED, IDENTIFICATION, code_of_flow, flow_errors, obstacle, told_of_flows, without_providers,
+};
 use crate::check::facts::{AccountFacts, Facts, FlowFacts, LoginEnd};
 use crate::check::verdict::{Area, Check, Verdict, after, fault_if, joined, unseen_account};
 
-const IDENTIFICATION: &str = "ak-stage-identification";
-const DENIED: &str = "ak-stage-access-denied";
 const AUTHENTICATOR: &str = "ak-stage-authenticator-validate";
 
 pub(super) const CHECKS: &[Check] = &[
@@ -182,7 +182,7 @@ pub(super) const CHECKS: &[Check] = &[
         judge: |facts| {
             let cookies = facts.flows.iter().filter_map(|flow| flow.first.as_ref().ok());
             let login = facts.account.as_ref().and_then(|account| account.login.as_ref());
-            if let Some(Err(error @ FlowError::CookieMissing)) = login {
+            if let Some(Err(error @ (FlowError::CookieMissing | FlowError::CookieDropped))) = login {
                 return Verdict::Fault(error.to_string());
             }
             let seen: Vec<bool> = cookies.map(|first| first.secure_cookie.is_some()).collect();
@@ -198,7 +198,10 @@ pub(super) const CHECKS: &[Check] = &[
         area: Area::Flows,
         title: "a second factor can be given",
         why: "over LDAP only a code after the password (password;123456) or a Duo push is possible",
-        fix: "Applications > Providers > the provider > Edit > Code-based MFA Support; Flows and Stages > Stages > the Authenticator Validation stage: Device classes and Not configured action",
+        fix: "where the provider accepts no codes: Applications > Providers > the provider > Edit > Code-based MFA Support; where it does, give \
+              the code with the password (password;123456), of a device whose class is among Device classes in Flows and Stages > Stages > the \
+              Authenticator Validation stage (TOTP, static tokens), or enrol Duo; for a service account: a policy in the flow's Stage Bindings \
+              that skips this stage",
         judge: |facts| {
             with_login(facts, |account, login| {
                 let asks = account.stages.iter().any(|stage| stage == AUTHENTICATOR);
@@ -227,7 +230,7 @@ pub(super) const CHECKS: &[Check] = &[
         area: Area::Flows,
         title: "no stage fails inside authentik",
         why: "a stage that ends in an error decides nothing, and binds are answered unavailable (52)",
-        fix: "Events > Logs: the exception; or look for the request id in authentik's server log",
+        fix: "Events > Logs: the exception; or authentik's server log: look for the request id if one is shown",
         judge: |facts| of_flows(facts, "AK511", "none of those that were run"),
     },
     Check {
@@ -239,24 +242,6 @@ pub(super) const CHECKS: &[Check] = &[
         judge: |facts| of_flows(facts, "AK512", "no loop was seen"),
     },
 ];
-
-/// The check that tells what the account's bind flow begins with if no login gets past it. What became of the login follows from that.
-pub(super) fn obstacle(facts: &Facts) -> Option<&'static str> {
-    let account = facts.account.as_ref()?;
-    if matches!(account.login, Some(Ok(LoginEnd::Done))) {
-        return None;
-    }
-    let provider = account.provider.as_ref()?.as_ref().ok()?;
-    let mut flows = facts.flows.iter();
-    let flow = flows.find(|flow| flow.slug == provider.bind_flow_slug)?;
-    let first = flow.first.as_ref().ok()?;
-    match first.component.as_str() {
-        DENIED => Some("AK502"),
-        IDENTIFICATION if first.has_captcha => Some("AK504"),
-        IDENTIFICATION => None,
-        _ => Some("AK503"),
-    }
-}
 
 /// Whether the flow refused the whole password as a code, since the provider takes none.
 pub(super) fn is_without_code(account: &AccountFacts, rejection: &Rejection) -> bool {

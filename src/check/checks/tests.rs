@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use akldap_authentik::events::Disconnect;
 use akldap_authentik::flow::{FirstStage, FlowError};
-use akldap_authentik::{ApiError, Unreachable};
+use akldap_authentik::{ApiError, LdapProvider, Unreachable};
 
 use super::*;
 use crate::check::certificate::Certificate;
@@ -273,7 +273,16 @@ fn each_cause_is_told_by_one_code_wherever_it_is_met() {
         is_page: true,
         request_id: None,
     };
-    for cause in [page(401), page(403), page(404), page(302), page(407), not_json] {
+    // authentik's API demands no credentials by 401, whatever words come with it.
+    for cause in [
+        page(401),
+        answered(401),
+        page(403),
+        page(404),
+        page(302),
+        page(407),
+        not_json,
+    ] {
         for (place, spoil) in places {
             let mut facts = facts();
             spoil(&mut facts, cause.clone());
@@ -288,6 +297,72 @@ fn each_cause_is_told_by_one_code_wherever_it_is_met() {
                 assert!(matches!(seen, Verdict::NotSeen(_)), "{seen:?}");
             }
         }
+    }
+}
+
+/// A redirect out of a flow is a proxy's, too.
+#[test]
+fn a_redirect_out_of_a_flow_is_told_as_a_proxys() {
+    let error = || FlowError::ForeignRedirect {
+        to: "https://login.example/".to_owned(),
+    };
+    type Place = fn(&mut Facts, FlowError);
+    let places: [Place; 3] = [
+        |facts, error| facts.flows[0].first = Err(error),
+        |facts, error| facts.account.as_mut().expect("one").login = Some(Err(error)),
+        |facts, error| facts.account.as_mut().expect("one").logged_out = Some(Err(error)),
+    ];
+    for spoil in places {
+        let mut facts = facts();
+        spoil(&mut facts, error());
+        assert_eq!(faults(&facts), ["AK110"]);
+        let seen = verdict("AK110", &facts);
+        assert!(
+            matches!(&seen, Verdict::Fault(seen) if seen.contains("https://login.example/")),
+            "{seen:?}"
+        );
+    }
+}
+
+/// Whatever becomes of a login that begins with something it cannot answer.
+#[test]
+fn what_follows_from_an_obstacle_is_not_told_besides() {
+    let provider: LdapProvider = serde_json::from_str(
+        r#"{"pk":1,"name":"ldap","base_dn":"dc=x","bind_flow_slug":"binds","application_slug":"ldap"}"#,
+    )
+    .expect("a provider");
+    let met = |component: &str, error: FlowError| {
+        let mut facts = facts();
+        let account = facts.account.as_mut().expect("one");
+        account.provider = Some(Ok(provider.clone()));
+        account.login = Some(Err(error));
+        facts.flows[0].first.as_mut().expect("one").component = component.to_owned();
+        facts
+    };
+    let failed = || FlowError::StageFailed {
+        request_id: None,
+        error: None,
+    };
+    let endless = || FlowError::TooManySteps { limit: 24 };
+    let nobody = || FlowError::NotLoggedIn { to: "/".to_owned() };
+    for (component, code) in [
+        ("ak-stage-password", "AK503"),
+        ("xak-flow-redirect", "AK503"),
+        ("ak-stage-access-denied", "AK502"),
+    ] {
+        for error in [failed(), endless(), nobody()] {
+            let facts = met(component, error.clone());
+            assert_eq!(faults(&facts), [code], "{component}: {error}");
+            let expected = Verdict::NotSeen(format!("see {code} first"));
+            assert_eq!(verdict("AK602", &facts), expected, "{component}: {error}");
+        }
+        // Another cause is another.
+        let away = FlowError::Api(answered(502));
+        assert_eq!(faults(&met(component, away)), ["AK107", code], "{component}");
+    }
+    for (code, error) in [("AK511", failed()), ("AK512", endless()), ("AK508", nobody())] {
+        let facts = met("ak-stage-identification", error);
+        assert_eq!(faults(&facts), [code]);
     }
 }
 
@@ -328,23 +403,25 @@ fn a_later_page_that_fails_is_no_question_of_permissions() {
 
 #[test]
 fn each_end_of_the_websocket_has_the_code_of_its_cause() {
-    let refused = |status, is_page| Disconnect::Refused { status, is_page };
+    let refused = |status, is_foreign| Disconnect::Refused { status, is_foreign };
     for (code, cause) in [
         ("AK101", Disconnect::Unreachable(Unreachable::Dns(String::new()))),
         ("AK102", Disconnect::Unreachable(Unreachable::Refused)),
         ("AK103", Disconnect::Unreachable(Unreachable::Expired)),
-        ("AK107", refused(500, true)),
+        ("AK107", refused(500, false)),
         ("AK107", refused(502, false)),
-        ("AK107", refused(503, true)),
+        ("AK107", refused(503, false)),
         ("AK108", refused(408, false)),
         ("AK109", refused(429, false)),
+        ("AK110", refused(200, true)),
+        ("AK110", refused(302, true)),
+        ("AK110", refused(401, true)),
         ("AK110", refused(403, true)),
-        ("AK110", refused(401, false)),
+        ("AK110", refused(404, true)),
         ("AK110", refused(407, true)),
-        ("AK110", refused(302, false)),
-        ("AK801", refused(200, true)),
+        ("AK801", refused(200, false)),
         ("AK801", refused(400, false)),
-        ("AK801", refused(404, true)),
+        ("AK801", refused(404, false)),
         ("AK801", refused(426, false)),
         ("AK801", Disconnect::HandshakeTimeout),
         ("AK801", Disconnect::Closed { code: None }),
@@ -427,6 +504,28 @@ fn a_port_that_speaks_something_else_is_named() {
             "timed out",
         ),
         ("AK103", interrupted(), true, Some(Spoken::Ldaps), "speaks LDAP"),
+        (
+            "AK103",
+            unreachable(Unreachable::UnknownAuthority),
+            true,
+            Some(Spoken::Ldaps),
+            "speaks LDAP",
+        ),
+        (
+            "AK103",
+            unreachable(Unreachable::WrongName("a".to_owned())),
+            true,
+            Some(Spoken::Tls),
+            "use a host name",
+        ),
+        // It spoke TLS a moment ago.
+        (
+            "AK103",
+            unreachable(Unreachable::Expired),
+            true,
+            Some(Spoken::Unknown),
+            "renew",
+        ),
         ("AK103", late(), true, Some(Spoken::Http), "write http://"),
     ] {
         let mut facts = nothing_but(Err(error.clone()));
@@ -644,11 +743,21 @@ fn a_flow_that_goes_round_is_not_taken_for_a_lost_cookie() {
     for code in ["AK509", "AK508", "AK602"] {
         assert!(!matches!(verdict(code, &facts), Verdict::Fault(_)), "{code}");
     }
-    facts.account.as_mut().expect("one").login = Some(Err(FlowError::CookieMissing));
-    assert_eq!(
-        verdict("AK602", &facts),
-        Verdict::NotSeen("see AK509 first".to_owned())
-    );
+    for (error, words) in [
+        (FlowError::CookieMissing, "removes Set-Cookie headers"),
+        (FlowError::CookieDropped, "removes Cookie headers"),
+    ] {
+        facts.account.as_mut().expect("one").login = Some(Err(error));
+        assert_eq!(
+            verdict("AK602", &facts),
+            Verdict::NotSeen("see AK509 first".to_owned())
+        );
+        let told = verdict("AK509", &facts);
+        assert!(
+            matches!(&told, Verdict::Fault(seen) if seen.contains(words)),
+            "{told:?}"
+        );
+    }
 }
 
 /// What comes first is named, not what was well.

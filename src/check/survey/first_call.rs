@@ -29,14 +29,14 @@ pub(super) async fn make(client: &Client, facts: &mut Facts) {
         }
     };
     facts.first_call = answered.map(|_| ());
-    let is_open = matches!(
-        &facts.first_call,
-        Err(ApiError::Interrupted { .. }
-            | ApiError::Unreachable {
-                cause: Unreachable::Tls(_) | Unreachable::Network(_) | Unreachable::ConnectTimeout,
-                ..
-            })
-    );
+    // A certificate that is not authentik's may be that of another service.
+    let is_open = match &facts.first_call {
+        Err(ApiError::Interrupted { .. }) => true,
+        Err(ApiError::Unreachable { cause, .. }) => {
+            !matches!(cause, Unreachable::Dns(_) | Unreachable::Refused)
+        }
+        _ => false,
+    };
     if can_ask && is_open && facts.spoken.is_none() {
         facts.spoken = spoken::on(&host, port).await;
     }

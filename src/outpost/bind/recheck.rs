@@ -231,7 +231,7 @@ impl Recheck {
                 LoginState::Holds
             }
             Ok(_) => over(Ending::AccessLost),
-            Err(error) if error.status() == Some(404) => over(Ending::AccessLost),
+            Err(error) if error.is_not_found() => over(Ending::AccessLost),
             Err(error) => {
                 tracing::debug!(%error, "a login could not be checked again");
                 LoginState::Unclear

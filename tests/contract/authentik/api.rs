@@ -693,3 +693,59 @@ async fn an_authentik_that_starts_may_say_so_with_200() {
     assert!(client.root_config().await.unwrap_err().is_unanswered());
     assert_eq!(client.contact().last_answer(), None);
 }
+
+/// Somebody answers, but not authentik.
+#[tokio::test]
+async fn a_page_of_a_proxy_does_not_show_authentik_alive() {
+    let json = "application/json";
+    let page = |status| Reply::status(status, "text/html", "<html>Log in</html>");
+    let answered = async |reply: Reply| {
+        let script = Script::new(vec![reply]).await;
+        let client = script.client();
+        let error = client.root_config().await.unwrap_err();
+        (client.contact().last_answer().is_some(), error)
+    };
+    for reply in [
+        page(200),
+        page(401),
+        page(403),
+        page(404),
+        page(407),
+        Reply::redirect("https://login.example/"),
+        Reply::status(404, json, r#"{"message":"no route"}"#),
+        Reply::status(401, json, r#"{"detail":"Unauthorized"}"#),
+    ] {
+        let what = format!("{reply:?}");
+        let (alive, error) = answered(reply).await;
+        assert!(!alive && error.is_unanswered(), "{what}: {error:?}");
+    }
+    for reply in [
+        page(200).with("X-authentik-id", "0a1b"),
+        page(404).with("X-authentik-id", "0a1b"),
+        Reply::status(403, json, r#"{"detail":"Token invalid/expired"}"#),
+        Reply::status(403, json, r#"{"detail":"No."}"#),
+        Reply::json("{"),
+    ] {
+        let what = format!("{reply:?}");
+        let (alive, error) = answered(reply).await;
+        assert!(alive && !error.is_unanswered(), "{what}: {error:?}");
+    }
+}
+
+/// Nor does it say anything of the token.
+#[tokio::test]
+async fn a_page_of_a_proxy_does_not_have_the_token_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "another-token").unwrap();
+    let page = Reply::status(403, "text/html", "<html>Log in</html>");
+    let refused = Reply::status(403, "application/json", r#"{"detail":"Token invalid/expired"}"#);
+    for (refusal, requests) in [(page, 1), (refused, 2)] {
+        let script = Script::new(vec![refusal, Reply::json("{}")]).await;
+        let client = client(&format!("http://{}/", script.address), |settings| {
+            settings.token_file = Some(file.clone());
+        });
+        let _ = client.root_config().await;
+        assert_eq!(script.take().len(), requests);
+    }
+}

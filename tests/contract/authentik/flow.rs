@@ -283,6 +283,29 @@ async fn a_missing_cookie_is_never_a_wrong_password() {
     ));
 }
 
+/// A proxy that removes Cookie gives each request a session of its own, and so each the first stage.
+#[tokio::test]
+async fn a_cookie_that_does_not_come_back_is_never_a_wrong_password() {
+    let first = |sid: &str| {
+        Reply::json(r#"{"component":"ak-stage-identification","password_fields":true}"#)
+            .with("Set-Cookie", &session_cookie(sid, None))
+    };
+    let accepted = |sid: &str| onward().with("Set-Cookie", &session_cookie(sid, None));
+    let error = broken(vec![first("a"), accepted("b"), first("c")], b"pw").await;
+    assert!(error.to_string().contains("removes Cookie headers"), "{error}");
+    // In one session it is the flow that begins anew.
+    for again in [
+        first("a"),
+        Reply::json(r#"{"component":"ak-stage-identification"}"#),
+    ] {
+        let (result, _) = run(vec![first("a"), accepted("a"), again], b"pw").await;
+        assert!(
+            matches!(result, Ok(FlowOutcome::Rejected(Rejection::Restarted { .. }))),
+            "{result:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_plain_session_cookie_is_proved_by_users_me() {
     let plain = || done("/").with("Set-Cookie", "authentik_session=0123456789abcdef; Path=/");

@@ -185,9 +185,17 @@ async fn nobodys_session_and_settings_without_a_flow_are_found() {
             "{settings}"
         );
     }
-    let gone = Reply::status(404, "text/html", "<html>Not Found</html>");
-    let (report, _) = change(vec![reply(SETTINGS), gone], None, "x").await;
+    let gone = || Reply::status(404, "text/html", "<html>Not Found</html>");
+    let own = gone().with("X-authentik-id", "0a1b");
+    let (report, _) = change(vec![reply(SETTINGS), own], None, "x").await;
     assert_eq!(report.result, Err(PasswordChangeFailure::NotOffered));
+    // A proxy's page says nothing of what authentik offers.
+    let (report, _) = change(vec![reply(SETTINGS), gone()], None, "x").await;
+    assert!(
+        matches!(&report.result, Err(PasswordChangeFailure::Flow(error)) if error.is_unanswered()),
+        "{:?}",
+        report.result
+    );
     let (report, _) = change(begun(vec![reply("w04-nobody/02-get-challenge")]), None, "x").await;
     let text = "Flow does not apply to current user.".to_owned();
     assert_eq!(report.result, Err(PasswordChangeFailure::Denied { text }));

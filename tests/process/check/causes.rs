@@ -159,6 +159,15 @@ async fn a_port_of_another_protocol_is_named_with_what_it_speaks() {
         assert_eq!(faults(&report), [code], "{scheme} {address}: {text}");
         assert!(text.contains(words), "{scheme} {address}: {text}");
     }
+    // Whose certificate it is does not matter.
+    let own = format!("https://{}", stage.ldaps());
+    let report = SetUp::set("AUTHENTIK_HOST", &own).check(&[Area::Reach]).await;
+    assert_eq!(faults(&report), ["AK103"], "{}", report.text());
+    assert!(
+        report.text().contains("that port speaks LDAP"),
+        "{}",
+        report.text()
+    );
     // A caller that limits the time hears it, too.
     let mut set_up = SetUp::set("AUTHENTIK_HOST", &format!("http://{tls_stays}"));
     set_up.within = Some(Duration::from_secs(15));
@@ -268,18 +277,158 @@ async fn each_refusal_of_the_websocket_is_named_by_its_cause() {
         ("AK107", Fault::BadGateway),
         ("AK109", Fault::Answer(429, "text/plain", "slow down")),
         ("AK110", Fault::Intercepted(403, "text/html", HTML)),
+        (
+            "AK110",
+            Fault::Intercepted(403, "application/json", r#"{"message":"Forbidden"}"#),
+        ),
+        (
+            "AK110",
+            Fault::Intercepted(403, "application/json", r#"{"detail":"Not allowed."}"#),
+        ),
+        ("AK110", Fault::Intercepted(403, "text/plain", "denied")),
         ("AK110", Fault::Intercepted(401, "text/html", HTML)),
+        ("AK110", Fault::Intercepted(401, "application/json", "{}")),
         ("AK110", Fault::Moved("https://login.example/")),
-        ("AK801", Fault::Intercepted(404, "text/html", HTML)),
-        ("AK801", Fault::Intercepted(200, "text/html", HTML)),
+        ("AK110", Fault::Intercepted(404, "text/html", HTML)),
+        ("AK110", Fault::Intercepted(200, "text/html", HTML)),
+        // authentik's own pages: it was asked for a page.
+        ("AK801", Fault::Answer(404, "text/html", HTML)),
+        ("AK801", Fault::Answer(200, "text/html", HTML)),
+        ("AK801", Fault::Stripped("upgrade")),
+        ("AK801", Fault::Intercepted(400, "text/html", HTML)),
         ("AK801", Fault::Answer(426, "text/plain", "")),
-        ("AK802", Fault::Answer(403, "text/plain", "")),
+        ("AK802", Fault::Stripped("authorization")),
+        ("AK802", Fault::Intercepted(403, "text/plain", "")),
     ] {
         let report = SetUp::spoiled(Rule::new("/ws/outpost/", fault.clone()))
             .check(&[Area::Events])
             .await;
         assert_eq!(faults(&report), [code], "{fault:?}: {}", report.text());
     }
+}
+
+/// authentik says 403 to whoever it does not know, and never 401.
+#[tokio::test]
+async fn a_demand_for_other_credentials_is_no_missing_permission() {
+    let detail = r#"{"detail":"Unauthorized"}"#;
+    for path in [
+        "/outposts/instances/",
+        "/outposts/ldap/?",
+        "/core/users/",
+        "/core/groups/",
+    ] {
+        for fault in [
+            Fault::Intercepted(401, "application/json", detail),
+            Fault::Answer(401, "application/json", detail),
+        ] {
+            let report = SetUp::spoiled(Rule::new(path, fault.clone()))
+                .check(&[Area::Reach, Area::Token])
+                .await;
+            let text = report.text();
+            assert_eq!(faults(&report), ["AK110"], "{path} {fault:?}: {text}");
+            assert!(text.contains("demands its own credentials"), "{text}");
+        }
+    }
+}
+
+/// A redirect out of the flow, and one that does not end.
+#[tokio::test]
+async fn a_redirect_in_a_flow_is_told_as_what_it_is() {
+    let login = Fault::Moved("https://login.example/");
+    let round = format!("/api/v3/flows/executor/{FLOW}/?query=again");
+    let round: &'static str = round.leak();
+    let flow = || Rule::new("/flows/executor/", login.clone());
+    for (code, what, rule) in [
+        ("AK110", "https://login.example/", flow()),
+        ("AK110", "https://login.example/", flow().method(Method::POST)),
+        (
+            "AK512",
+            "the bind flow: ",
+            Rule::new("/flows/executor/", Fault::Moved(round)),
+        ),
+    ] {
+        let report = SetUp::spoiled(rule)
+            .check(&[Area::Reach, Area::Flows, Area::Account])
+            .await;
+        assert_eq!(faults(&report), [code], "{}", report.text());
+        assert!(report.text().contains(what), "{what}: {}", report.text());
+    }
+}
+
+/// Set-Cookie arrives, and Cookie does not: the flow begins anew with each request.
+#[tokio::test]
+async fn a_cookie_that_does_not_come_back_is_not_taken_for_a_wrong_password() {
+    for stages in [
+        recommended(),
+        vec![Stage::identification(), Stage::password(), Stage::login()],
+    ] {
+        let mut set_up = SetUp::of(with_stages(stages));
+        set_up.rules = vec![Rule::new("", Fault::Stripped("cookie"))];
+        let report = set_up.check(&[Area::Reach, Area::Flows, Area::Account]).await;
+        let text = report.text();
+        assert_eq!(faults(&report), ["AK509"], "{text}");
+        assert!(
+            text.contains("a proxy in between removes Cookie headers"),
+            "{text}"
+        );
+    }
+}
+
+/// What is shown does not name another cause than the one told, nor something to look for that is not there.
+#[tokio::test]
+async fn no_hint_contradicts_the_code() {
+    let users = |fault| SetUp::spoiled(Rule::new("/core/users/", fault));
+    let large: &'static str = format!(r#"{{"capabilities":["{}"]}}"#, "x".repeat(5 << 20)).leak();
+    let of_public = |fault| SetUp::spoiled(Rule::new("/root/config/", fault));
+    let error = r#"{"component":"ak-stage-flow-error","error":"division by zero"}"#;
+    for (code, set_up, never) in [
+        // Something that is JSON is no page.
+        (
+            "AK107",
+            users(Fault::Answer(200, "application/json", "{\"a\":")),
+            "login page",
+        ),
+        ("AK107", users(page(100_000, 0, &[USER])), "login page"),
+        ("AK107", users(Fault::Truncated), "login page"),
+        // A proxy's page has no request id.
+        (
+            "AK107",
+            users(Fault::Intercepted(502, "text/html", HTML)),
+            "for the request id",
+        ),
+        ("AK107", users(Fault::WorkerLost), "login page"),
+        (
+            "AK511",
+            SetUp::spoiled(Rule::new(
+                "/flows/executor/",
+                Fault::Answer(200, "application/json", error),
+            )),
+            "for the request id",
+        ),
+        // No list.
+        (
+            "AK104",
+            of_public(Fault::Answer(200, "application/json", large)),
+            "PAGE_SIZE",
+        ),
+    ] {
+        let report = set_up.check(&[Area::Reach, Area::Token, Area::Flows]).await;
+        let text = report.text();
+        assert_eq!(faults(&report), [code], "{text}");
+        let seen = text.lines().find(|line| line.contains(&format!("✘ {code}")));
+        assert!(
+            seen.is_some_and(|seen| !seen.contains(never)),
+            "{never:?} is said: {text}"
+        );
+    }
+    let with_id = users(Fault::Answer(502, "text/html", HTML))
+        .check(&[Area::Reach])
+        .await;
+    assert!(
+        with_id.text().contains("for the request id"),
+        "{}",
+        with_id.text()
+    );
 }
 
 #[tokio::test]

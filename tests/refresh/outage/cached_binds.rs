@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use akldap_simulator::{Stage as FlowStage, UserLogin};
+use akldap_simulator::{Fault, Rule, Stage as FlowStage, UserLogin};
 
 use akldap_testing::captured_log::Log;
 use akldap_testing::http;
@@ -89,6 +89,38 @@ async fn what_is_loaded_and_cached_goes_on_and_the_rest_is_unavailable() {
     .await;
     assert!(!is_out(&stage));
     assert_eq!(said("authentik cannot be reached: searches"), 1, "{}", log.text());
+}
+
+/// Whatever its status: authentik judged nothing.
+#[tokio::test]
+async fn a_login_page_in_front_of_authentik_is_an_outage() {
+    let stage = cached(&[]).await;
+    stage.bound("alice").await;
+    for (number, (status, body)) in [
+        (403, "<html>Log in</html>"),
+        (200, "<html>Log in</html>"),
+        (401, ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let page = Fault::Intercepted(status, "text/html", body);
+        stage.simulator.faults().add(Rule::new("", page));
+        // Not one that was refused before.
+        let wrong = format!("wrong-{number}");
+        assert_eq!(code(&stage, "bob", &wrong).await, 52, "{status}: not judged");
+        eventually("the outage is noticed", || is_out(&stage)).await;
+        for _ in 0..3 {
+            assert_eq!(code(&stage, "bob", &wrong).await, 52, "{status}");
+            assert!(is_out(&stage), "{status}: more of the same is no answer");
+        }
+        assert_eq!(code(&stage, "alice", "demo-alice").await, 0, "{status}: cached");
+        let ready = http::ready(stage.http()).await;
+        assert_eq!(ready["authentik"]["reachable"], false, "{ready}");
+        stage.simulator.faults().clear();
+        eventually("the end of the outage is noticed", || !is_out(&stage)).await;
+        assert_eq!(code(&stage, "bob", &wrong).await, 49, "{status}: judged");
+    }
 }
 
 #[tokio::test]

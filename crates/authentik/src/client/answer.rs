@@ -8,9 +8,10 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use url::Url;
 
 use super::sent::Sent;
-use crate::error::{ApiError, StatusAnswer, is_json};
+use crate::error::{ApiError, StatusAnswer, is_foreign_without_id, is_json};
+use crate::request_ids::REQUEST_ID;
+use crate::struck::Secrets;
 
-const REQUEST_ID: &str = "x-authentik-id";
 /// Characters of an id as authentik makes it, a UUID.
 const LONGEST_ID: usize = 36;
 /// Bytes of the longest answer that only says that authentik is starting.
@@ -60,15 +61,32 @@ impl HttpAnswer {
             .header(RETRY_AFTER.as_str())
             .and_then(|text| retry_after(text, (self.time_of_day)()));
         let (request_id, secrets) = (self.request_id(), self.sent.secrets());
-        let answer = StatusAnswer {
+        let answer = self.parts(request_id.as_deref(), retry_after, &secrets);
+        ApiError::from_status(without_query(&self.url), &answer, bearer)
+    }
+
+    /// Whether something other than authentik answered.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.header(REQUEST_ID).is_none() && {
+            let secrets = Secrets::default();
+            is_foreign_without_id(&self.parts(None, None, &secrets))
+        }
+    }
+
+    fn parts<'a>(
+        &'a self,
+        request_id: Option<&'a str>,
+        retry_after: Option<Duration>,
+        secrets: &'a Secrets,
+    ) -> StatusAnswer<'a> {
+        StatusAnswer {
             status: self.status,
             content_type: self.header(CONTENT_TYPE.as_str()),
-            request_id: request_id.as_deref(),
+            request_id,
             retry_after,
             body: &self.body,
-            secrets: &secrets,
-        };
-        ApiError::from_status(without_query(&self.url), &answer, bearer)
+            secrets,
+        }
     }
 
     /// Whether the front server speaks for an authentik that is not up yet: older ones do so with a 200.

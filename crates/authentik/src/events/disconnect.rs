@@ -20,12 +20,13 @@ pub enum Disconnect {
     #[error("authentik did not complete the websocket handshake in time")]
     HandshakeTimeout,
     /// The handshake was answered with another status.
-    #[error("the websocket was refused with status {status}: {}", refusal_hint(*.status, *.is_page))]
+    #[error("the websocket was refused with status {status}: {}", refusal_hint(*.status, *.is_foreign))]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// Whether a page in HTML came with it, which authentik sends nobody who asks for a websocket.
-        is_page: bool,
+        /// Whether it was not authentik that refused: it does so with 403 and without a body, and a page of its own, for which it
+        /// takes a request that arrives without `Upgrade`, has a request id.
+        is_foreign: bool,
     },
     /// The server closed the connection.
     #[error("authentik closed the websocket (code {})", .code.map_or_else(|| "none".to_owned(), |code| code.to_string()))]
@@ -58,14 +59,17 @@ impl Disconnect {
     }
 }
 
-fn refusal_hint(status: u16, is_page: bool) -> &'static str {
+fn refusal_hint(status: u16, is_foreign: bool) -> &'static str {
     match status {
-        403 if is_page => "a proxy or firewall in front of authentik refuses it",
-        403 => "the token is not valid or not this outpost's, or a proxy in between does not pass it on",
         401 | 407 => "a proxy in front of authentik demands its own credentials",
         429 => "authentik, or a proxy in front of it, throttles requests",
         500..=599 => "authentik's web workers or the proxy in front of them are in trouble: see their logs",
         301 | 302 | 303 | 307 | 308 => "set AUTHENTIK_HOST to the final URL",
+        403 if is_foreign => "a proxy or firewall in front of authentik refuses it",
+        403 => "the token is not valid or not this outpost's, or a proxy in between does not pass it on",
+        200 | 404 if is_foreign => {
+            "a proxy in front of authentik answers itself: it must pass /ws/outpost/ on, with websockets"
+        }
         404 | 426 | 400 | 200 => {
             "a proxy in between must pass websockets on (Upgrade and Connection headers)"
         }

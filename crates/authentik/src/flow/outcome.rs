@@ -156,7 +156,8 @@ pub enum FlowError {
     },
     /// A redirect leads away from the flow.
     #[error(
-        "authentik redirects to {to}, which is not the flow: set AUTHENTIK_HOST to the final URL of authentik"
+        "a step of the flow is redirected to {to}, out of the flow: let the proxy in front of authentik pass it on, or set AUTHENTIK_HOST to \
+         the final URL of authentik"
     )]
     ForeignRedirect {
         /// The target without its query.
@@ -171,6 +172,9 @@ pub enum FlowError {
     /// authentik's session cookie does not arrive, so that each request starts the flow again.
     #[error("authentik's session cookie is missing, so a proxy in between removes Set-Cookie headers")]
     CookieMissing,
+    /// authentik does not get its session cookie back, so that each request starts the flow again.
+    #[error("authentik does not get its session cookie back, so a proxy in between removes Cookie headers")]
+    CookieDropped,
     /// The flow ended, but nobody is logged in.
     #[error(
         "the flow ended (towards {to:?}) with nobody logged in: it lacks a User Login stage, or a policy skips it"
@@ -191,7 +195,10 @@ impl FlowError {
             Self::Api(error) => error.is_transient(),
             Self::StageFailed { .. } => true,
             Self::FlowNotFound { .. } | Self::ForeignRedirect { .. } => false,
-            Self::TooManySteps { .. } | Self::CookieMissing | Self::NotLoggedIn { .. } => false,
+            Self::TooManySteps { .. }
+            | Self::CookieMissing
+            | Self::CookieDropped
+            | Self::NotLoggedIn { .. } => false,
         }
     }
 
@@ -199,13 +206,17 @@ impl FlowError {
     pub fn is_broken_flow(&self) -> bool {
         matches!(
             self,
-            Self::TooManySteps { .. } | Self::CookieMissing | Self::NotLoggedIn { .. }
+            Self::TooManySteps { .. } | Self::CookieMissing | Self::CookieDropped | Self::NotLoggedIn { .. }
         )
     }
 
     /// Whether no running authentik has answered, so that the flow itself may be fine.
     pub fn is_unanswered(&self) -> bool {
-        matches!(self, Self::Api(error) if error.is_unanswered())
+        match self {
+            Self::Api(error) => error.is_unanswered(),
+            Self::ForeignRedirect { .. } => true,
+            _ => false,
+        }
     }
 
     /// How long authentik asks to wait before the next try, if it throttles.
@@ -220,12 +231,16 @@ impl FlowError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Api(error) => error.hint(),
-            Self::StageFailed { .. } => "see authentik's server log for the request id",
+            Self::StageFailed {
+                request_id: Some(_), ..
+            } => "see authentik's server log for the request id",
+            Self::StageFailed { .. } => "see authentik's server log",
             Self::FlowNotFound { .. } => "choose an existing flow in the provider",
             Self::TooManySteps { .. } => "run the flow in a browser, and look at its stages and policies",
             Self::CookieMissing => {
                 "let the proxy between this outpost and authentik pass Set-Cookie headers on"
             }
+            Self::CookieDropped => "let the proxy between this outpost and authentik pass Cookie headers on",
             Self::NotLoggedIn { .. } => {
                 "choose an authentication flow with a User Login stage as the provider's bind flow"
             }
@@ -247,6 +262,7 @@ impl FlowError {
             | Self::FlowNotFound { .. }
             | Self::TooManySteps { .. }
             | Self::CookieMissing
+            | Self::CookieDropped
             | Self::Api(_) => {}
         }
     }

@@ -25,7 +25,7 @@ use crate::clock::now;
 use crate::cookie::CookieJar;
 use crate::error::ApiError;
 use crate::excerpt::excerpt;
-use crate::session::{SESSION_COOKIE, Session};
+use crate::session::{SESSION_COOKIE, Session, SessionCookie};
 
 mod change;
 mod unanswered;
@@ -86,6 +86,8 @@ pub(super) struct Run<'a> {
     slug: &'a str,
     client_ip: Option<IpAddr>,
     cookies: CookieJar,
+    /// The session cookie of the last request did not arrive: the answer began another session.
+    dropped: bool,
     requests: u32,
     query: &'static str,
     purpose: Purpose,
@@ -120,6 +122,7 @@ impl<'a> Run<'a> {
             slug,
             client_ip,
             cookies: CookieJar::default(),
+            dropped: false,
             requests: 0,
             query: BIND_QUERY,
             purpose: Purpose::LogIn,
@@ -281,6 +284,9 @@ impl<'a> Run<'a> {
             // Without the cookie every request starts the flow again, whatever was answered.
             if self.cookies.get(SESSION_COOKIE).is_none() {
                 return Err(FlowError::CookieMissing);
+            }
+            if self.dropped {
+                return Err(FlowError::CookieDropped);
             }
             return Ok(Err(Rejection::Restarted {
                 component: component.to_owned(),
@@ -452,7 +458,9 @@ impl<'a> Run<'a> {
                 .served()
                 .and_then(|served| served.checked_sub(now().duration_since(started)));
         }
+        let sent = SessionCookie::of(&self.cookies);
         self.cookies.absorb(&answer.headers, self.client.time_of_day());
+        self.dropped = sent.is_replaced_by(&SessionCookie::of(&self.cookies));
         Ok(answer)
     }
 }

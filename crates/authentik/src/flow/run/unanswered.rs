@@ -6,7 +6,8 @@ use super::super::challenge::Challenge;
 use super::super::component::SESSION_END;
 use super::super::first_stage::FirstStage;
 use super::{
-    BIND_QUERY, FLOW_ERROR, FlowError, Next, REDIRECT, Run, SESSION_COOKIE, Stop, WARM_UP_QUERY, excerpt,
+    BIND_QUERY, FLOW_ERROR, FlowError, MAX_REQUESTS, Next, REDIRECT, Run, SESSION_COOKIE, Stop,
+    WARM_UP_QUERY, excerpt,
 };
 
 impl Run<'_> {
@@ -54,7 +55,8 @@ impl Run<'_> {
                 component: challenge.component,
                 secure_cookie,
             },
-            Stop::Finished { .. } | Stop::TooManySteps => FirstStage {
+            Stop::TooManySteps => return Err(FlowError::TooManySteps { limit: MAX_REQUESTS }),
+            Stop::Finished { .. } => FirstStage {
                 component: REDIRECT.to_owned(),
                 secure_cookie,
                 ..FirstStage::default()
