@@ -69,6 +69,10 @@ server rsa2048 rsa2048 localhost "$local" "$from" "$until"
 server expired p256 localhost "$local" 20240101000000Z 20240201000000Z
 server sni p256 ldap.example.org DNS:ldap.example.org "$from" "$until"
 
+# Without extensions, which the first version of X.509 does not have.
+new_key version1 p256
+sign version1 localhost "$from" "$until" -selfsign -keyfile version1.key </dev/null
+
 for name in p256 rsa2048 sni; do
     openssl verify -CAfile ca.pem "$name.pem"
 done

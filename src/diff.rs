@@ -18,12 +18,14 @@ mod report;
 pub mod rules;
 mod search;
 mod target;
+mod time_limit;
 
 pub use connection::ConnectionError;
 pub use difference::DifferenceKind;
 pub use report::{Detail, DiffReport};
 pub use search::ComparedSearch;
-pub use target::Target;
+pub use target::{Security, Target};
+pub use time_limit::TimeLimit;
 
 use answer::{AskedServer, NameHash};
 use comparison::{SearchComparison, ServerFailure, Which, compare};
@@ -60,6 +62,8 @@ pub struct DiffRequest {
     pub ignored: Vec<DifferenceKind>,
     /// Most entries of one search whose differences are reported.
     pub limit: usize,
+    /// How long everything may take.
+    pub time: TimeLimit,
 }
 
 /// Why nothing could be compared.
@@ -110,17 +114,25 @@ pub fn profile_names() -> impl Iterator<Item = &'static str> {
     profiles::names()
 }
 
+/// Whether these are names of clients.
+///
+/// # Errors
+/// When one is not, in words for whoever wrote it.
+pub fn check_profiles(names: &[String]) -> Result<(), String> {
+    profiles::searches(names, &Samples::default()).map(|_| ())
+}
+
 /// Compares two servers.
 ///
 /// # Errors
 /// When one of them cannot be asked.
 pub async fn run(request: &DiffRequest, password: &[u8]) -> Result<DiffReport, DiffError> {
     // A mistake in a name is reported before any server is asked.
-    profiles::searches(&request.profiles, &Samples::default()).map_err(DiffError::Searches)?;
+    check_profiles(&request.profiles).map_err(DiffError::Searches)?;
     let mut servers = Servers {
         request,
-        ours: AskedServer::new(&request.ours, &request.bind_dn, password),
-        theirs: AskedServer::new(&request.theirs, &request.bind_dn, password),
+        ours: AskedServer::new(&request.ours, &request.bind_dn, password, request.time),
+        theirs: AskedServer::new(&request.theirs, &request.bind_dn, password, request.time),
     };
     let roots = servers.root_dses().await?;
     let value = |entry: &ReceivedEntry, name: &str| {

@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
         &[],
         &[
             "akldap_authentik::Proxies",
+            "akldap_authentik::given_file",
             "akldap_authentik::Settings",
             "akldap_directory::password_attributes",
             "akldap_directory::shape",
@@ -40,11 +41,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     (
         "diff",
         &["terminal"],
-        &[
-            "akldap_authentik::tls",
-            "akldap_directory::password_attributes",
-            "akldap_ldap",
-        ],
+        &["akldap_directory::password_attributes", "akldap_ldap"],
     ),
     (
         "outpost",
@@ -64,7 +61,11 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
         &[
             "check", "config", "diff", "logging", "server", "terminal", "traces",
         ],
-        &["akldap_simulator"],
+        &[
+            "akldap_authentik::given_file",
+            "akldap_authentik::tls",
+            "akldap_simulator",
+        ],
     ),
 ];
 /// The crates of the lower layers. The simulator is not one of them.

@@ -69,16 +69,7 @@ async fn run(command_line: &CommandLine) -> ExitCode {
             }
         }
         Action::Demo(arguments) => exit(demo::run(&arguments, &flags).await),
-        Action::Check(arguments) => {
-            let strings = Layered {
-                upper: &flags,
-                lower: &Environment,
-            };
-            match Config::read(&strings) {
-                Ok(config) => check::run(&arguments, &config).await,
-                Err(error) => check::could_not_look(&arguments, &error),
-            }
-        }
+        Action::Check(arguments) => check::run(&arguments, &flags).await,
         Action::Config(arguments) => config_command::run(&arguments, &flags),
         Action::Diff(arguments) => diff::run(&arguments).await,
         Action::Healthcheck(arguments) => match config::metrics_socket(&Environment) {

@@ -75,7 +75,7 @@ pub enum Action {
     /// Check a configuration file, or show the settings in effect
     #[command(after_help = HIDDEN_HELP)]
     Config(Box<ConfigArgs>),
-    /// Compare the answers of two LDAP servers; exit code 0 if they are equal, 1 if not, 2 if one cannot be queried
+    /// Compare the answers of two LDAP servers; exit code 0 if they are equal, 1 if not, 2 if one cannot be queried in time
     Diff(Box<DiffArgs>),
     /// Ask the server running on this machine whether it is alive; exit code 0 or 1
     Healthcheck(HealthcheckArgs),

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use akldap_authentik::given_file;
 use clap::Args;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::check::{self, Area, CheckRequest, Report};
-use crate::config::Config;
+use crate::config::{Config, Environment, Layered};
 
 use super::complaint::complain;
-use super::flags::HiddenFlags;
+use super::flags::{Flags, HiddenFlags};
 use super::{output, password_file, value};
 use crate::terminal;
 
@@ -58,21 +59,18 @@ fn area(name: &str) -> Result<Area, String> {
 }
 
 /// Checks and prints. 0: all well; 1: something is at fault; 2: could not look.
-pub async fn run(arguments: &CheckArgs, config: &Config) -> ExitCode {
-    match look(arguments, config).await {
+pub async fn run(arguments: &CheckArgs, flags: &Flags) -> ExitCode {
+    match look(arguments, flags).await {
         Ok((text, is_well)) => output::tell(&text, if is_well { 0 } else { FAULTS }, COULD_NOT_LOOK),
-        Err(error) => could_not_look(arguments, &error),
+        Err(error) => {
+            complain(&error);
+            if arguments.json {
+                let told = terminal::json(&unseen(&error));
+                return output::tell(&told, COULD_NOT_LOOK, COULD_NOT_LOOK);
+            }
+            ExitCode::from(COULD_NOT_LOOK)
+        }
     }
-}
-
-/// Says why nothing could be looked at, to programs too; the exit code is of that.
-pub fn could_not_look(arguments: &CheckArgs, error: &dyn std::fmt::Display) -> ExitCode {
-    complain(error);
-    if arguments.json {
-        let told = terminal::json(&unseen(&error.to_string()));
-        return output::tell(&told, COULD_NOT_LOOK, COULD_NOT_LOOK);
-    }
-    ExitCode::from(COULD_NOT_LOOK)
 }
 
 /// The report for programs when nothing could be looked at.
@@ -80,19 +78,27 @@ pub(super) fn unseen(error: &str) -> Value {
     json!({ "well": null, "error": error, "checks": [] })
 }
 
-async fn look(arguments: &CheckArgs, config: &Config) -> Result<(String, bool), String> {
+async fn look(arguments: &CheckArgs, flags: &Flags) -> Result<(String, bool), String> {
+    let patience = arguments.wait;
+    let began = Instant::now();
+    if !patience.is_zero() {
+        given_file::limit_patience(patience);
+    }
+    let strings = Layered {
+        upper: flags,
+        lower: &Environment,
+    };
+    let config = Config::read(&strings).map_err(|error| error.to_string())?;
+    let password = match &arguments.password_file {
+        Some(path) => password_file::read(path)?,
+        None => Zeroizing::default(),
+    };
     let mut request = CheckRequest {
         is_before_start: arguments.pre,
         areas: arguments.only.clone(),
         bind_dn: arguments.bind_dn.clone(),
         within: None,
     };
-    let password = match &arguments.password_file {
-        Some(path) => password_file::read(path)?,
-        None => Zeroizing::default(),
-    };
-    let patience = arguments.wait;
-    let began = Instant::now();
     let mut last: Option<Report> = None;
     loop {
         // The first survey is told the limit as it was given: it is shown to people.
@@ -101,7 +107,7 @@ async fn look(arguments: &CheckArgs, config: &Config) -> Result<(String, bool), 
             Some(_) => patience.saturating_sub(began.elapsed()),
         };
         request.within = (!patience.is_zero()).then_some(left);
-        let report = check::run(config, &request, &password)
+        let report = check::run(&config, &request, &password)
             .await
             .map_err(|error| error.to_string())?;
         // What time was left for says less than what was seen before.

@@ -1,22 +1,30 @@
 //! `akldap diff`: compares the answers of two LDAP servers. Reads what it is told to and prints; the comparison itself is
 //! [`crate::diff`].
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use akldap_authentik::given_file;
+use akldap_authentik::tls::{AuthoritiesFile, Trust, client_config};
 use clap::Args;
+use rustls::ClientConfig;
 use serde_json::{Value, json};
 
 use super::complaint::complain;
 use super::{output, password_file, value};
-use crate::diff::{self, ComparedSearch, Detail, DiffRequest, DifferenceKind, Target};
+use crate::config::EXIT_BAD_CONFIGURATION;
+use crate::diff::{self, ComparedSearch, Detail, DiffRequest, DifferenceKind, Security, Target, TimeLimit};
 use crate::terminal;
 
 /// Exit code of two servers that answer differently.
 const DIFFERENT: u8 = 1;
 /// Exit code when there was nothing to compare, or what was found could not be said.
 const COULD_NOT_LOOK: u8 = 2;
+/// Octets read of a file of searches at most: some ten thousand.
+const MOST_QUERIES: usize = 1 << 20;
 
 /// What is compared.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -65,6 +73,9 @@ pub struct DiffArgs {
     /// How long a server may be silent: 90, 90s, 5m, 1h [default: 60s for a bind, 5m for a search]
     #[arg(long, value_name = "DURATION", value_parser = value::some_time)]
     pub timeout: Option<Duration>,
+    /// How long the whole comparison may take, however lively the servers are
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = value::some_time)]
+    pub max_time: Duration,
     /// Show the known differences to authentik's own outpost too
     #[arg(long)]
     pub known: bool,
@@ -84,19 +95,42 @@ fn kind(name: &str) -> Result<DifferenceKind, String> {
     })
 }
 
-/// Compares and prints. 0: equal, but for known differences; 1: different; 2: could not look.
+/// Compares and prints. 0: equal, but for known differences; 1: different; 2: could not look; 64: the command line cannot be used.
 pub async fn run(arguments: &DiffArgs) -> ExitCode {
-    match compare(arguments).await {
+    let targets = match targets(arguments) {
+        Ok(targets) => targets,
+        Err(error) => return refuse(arguments, &error, EXIT_BAD_CONFIGURATION),
+    };
+    match compare(arguments, targets).await {
         Ok((text, is_equal)) => output::tell(&text, if is_equal { 0 } else { DIFFERENT }, COULD_NOT_LOOK),
-        Err(error) => {
-            complain(&error);
-            if arguments.json {
-                let told = terminal::json(&unseen(&error));
-                return output::tell(&told, COULD_NOT_LOOK, COULD_NOT_LOOK);
-            }
-            ExitCode::from(COULD_NOT_LOOK)
-        }
+        Err(error) => refuse(arguments, &error, COULD_NOT_LOOK),
     }
+}
+
+/// Says why nothing is compared, to programs too.
+fn refuse(arguments: &DiffArgs, error: &str, code: u8) -> ExitCode {
+    complain(&error);
+    if arguments.json {
+        return output::tell(&terminal::json(&unseen(error)), code, code);
+    }
+    ExitCode::from(code)
+}
+
+/// The servers, ours first. The parser of the command line does not read their URIs and the names of profiles: it would repeat what it
+/// refuses, and there may be a password in it.
+fn targets(arguments: &DiffArgs) -> Result<[Target; 2], String> {
+    let target = |option: &str, uri: &str| -> Result<Target, String> {
+        let target = Target::parse(uri, arguments.starttls).map_err(|error| format!("{option}: {error}"))?;
+        Ok(Target {
+            patience: arguments.timeout,
+            ..target
+        })
+    };
+    diff::check_profiles(&arguments.profile)?;
+    Ok([
+        target("--ours", &arguments.ours)?,
+        target("--theirs", &arguments.theirs)?,
+    ])
 }
 
 /// The report for programs when nothing could be compared.
@@ -105,35 +139,32 @@ pub(super) fn unseen(error: &str) -> Value {
 }
 
 /// The report, and whether it says equal.
-async fn compare(arguments: &DiffArgs) -> Result<(String, bool), String> {
-    let target = |uri: &str| {
-        Target::parse(uri, arguments.starttls).map(|target| Target {
-            ca_file: arguments.ldap_ca_file.clone(),
-            accept_any_certificate: arguments.accept_any_certificate,
-            patience: arguments.timeout,
-            ..target
-        })
+async fn compare(arguments: &DiffArgs, targets: [Target; 2]) -> Result<(String, bool), String> {
+    let time = TimeLimit::of(arguments.max_time);
+    given_file::limit_patience(arguments.max_time);
+    let searches = arguments.queries.as_deref().map(searches).transpose()?;
+    let password = password_file::read(&arguments.password_file)?;
+    let is_secured = |target: &Target| target.security != Security::None;
+    let tls = if targets.iter().any(is_secured) {
+        Some(tls(arguments)?)
+    } else {
+        None
     };
-    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-    let searches = match &arguments.queries {
-        Some(path) => {
-            let text =
-                String::from_utf8(read(path)?).map_err(|error| format!("{}: {error}", path.display()))?;
-            Some(ComparedSearch::parse_lines(&text).map_err(|error| format!("{}, {error}", path.display()))?)
-        }
-        None => None,
-    };
+    let [ours, theirs] = targets.map(|target| Target {
+        tls: tls.clone(),
+        ..target
+    });
     let request = DiffRequest {
-        ours: target(&arguments.ours)?,
-        theirs: target(&arguments.theirs)?,
+        ours,
+        theirs,
         bind_dn: arguments.bind_dn.clone(),
         base: arguments.base.clone(),
         searches,
         profiles: arguments.profile.clone(),
         ignored: arguments.ignore.clone(),
         limit: usize::try_from(arguments.limit).unwrap_or(usize::MAX),
+        time,
     };
-    let password = password_file::read(&arguments.password_file)?;
     let report = diff::run(&request, &password)
         .await
         .map_err(|error| error.to_string())?;
@@ -146,6 +177,31 @@ async fn compare(arguments: &DiffArgs) -> Result<(String, bool), String> {
         })
     };
     Ok((text, report.is_equal()))
+}
+
+/// Whom TLS trusts. Read once for all connections: what is named may be a pipe.
+fn tls(arguments: &DiffArgs) -> Result<Arc<ClientConfig>, String> {
+    let trust = if arguments.accept_any_certificate {
+        Trust::Anybody
+    } else {
+        Trust::Authorities {
+            system: true,
+            ca_file: arguments.ldap_ca_file.as_deref().map(|path| AuthoritiesFile {
+                path,
+                option: "--ldap-ca-file",
+            }),
+        }
+    };
+    let config = client_config(&trust).map_err(|error| format!("TLS cannot be set up: {error}"))?;
+    Ok(Arc::new(config))
+}
+
+fn searches(path: &Path) -> Result<Vec<ComparedSearch>, String> {
+    let broken = |error: &dyn Display| format!("the file {} of --queries: {error}", path.display());
+    let octets =
+        given_file::read(path, MOST_QUERIES, given_file::patience()).map_err(|error| broken(&error))?;
+    let text = std::str::from_utf8(given_file::without_mark(&octets)).map_err(|error| broken(&error))?;
+    ComparedSearch::parse_lines(text).map_err(|error| broken(&error))
 }
 
 #[cfg(test)]

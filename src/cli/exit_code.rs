@@ -24,7 +24,7 @@ pub(super) const MEANINGS: &[(u8, &str)] = &[
     ),
     (
         2,
-        "check and diff: nothing could be checked, or what was found cannot be written. That includes a file that cannot be read and, for check, a configuration that cannot be used.",
+        "check and diff: nothing could be checked, or what was found cannot be written. That includes a file that cannot be used, a time limit that was reached and, for check, a configuration that cannot be used, its options on the command line included.",
     ),
     (
         EXIT_BAD_CONFIGURATION,

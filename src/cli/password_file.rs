@@ -2,23 +2,28 @@
 
 use std::path::Path;
 
+use akldap_authentik::given_file;
 use zeroize::Zeroizing;
 
-/// The password: everything but line breaks at the end.
+/// Octets read of it at most. Passwords are shorter, and a larger file is another one.
+const MOST_OCTETS: usize = 64 << 10;
+
+/// The password: everything but line breaks at the end, and the mark that some editors write at the beginning.
 ///
 /// # Errors
 /// When there is none. An account would be refused for it, as if another had been given.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let path_and = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
-    let mut password = Zeroizing::new(std::fs::read(path).map_err(|error| path_and(&error))?);
-    while password
-        .last()
-        .is_some_and(|octet| matches!(octet, b'\n' | b'\r'))
-    {
-        password.pop();
+    let broken = |problem: &dyn std::fmt::Display| {
+        format!("the file {} of --password-file: {problem}", path.display())
+    };
+    let octets =
+        given_file::read(path, MOST_OCTETS, given_file::patience()).map_err(|error| broken(&error))?;
+    let mut password = given_file::without_mark(&octets);
+    while let Some((b'\n' | b'\r', shorter)) = password.split_last() {
+        password = shorter;
     }
     if password.is_empty() {
-        return Err(path_and(&"the file of --password-file has no password in it"));
+        return Err(broken(&"it has no password in it"));
     }
-    Ok(password)
+    Ok(Zeroizing::new(password.to_vec()))
 }

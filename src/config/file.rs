@@ -9,12 +9,12 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use akldap_authentik::given_file;
 use akldap_directory::shape::RecordKind;
 
 use super::error::ConfigError;
@@ -29,7 +29,7 @@ pub(super) use attributes::{AttributeRule, AttributeRules};
 pub(super) use section::{ProviderName, Section};
 
 /// The most octets of a file. A thousand providers with all their options take less; anything larger is some other file.
-const MOST_OCTETS: u64 = 1 << 20;
+const MOST_OCTETS: usize = 1 << 20;
 
 /// The most problems that are reported for one file. Whoever named the wrong file need not read everything that is strange
 /// in it.
@@ -69,13 +69,8 @@ impl ConfigFile {
             path: path.to_owned(),
             cause,
         };
-        let mut octets = Vec::new();
-        std::fs::File::open(path)
-            .and_then(|file| file.take(MOST_OCTETS + 1).read_to_end(&mut octets))
+        let octets = given_file::read(path, MOST_OCTETS, given_file::patience())
             .map_err(|error| unreadable(error.to_string()))?;
-        if octets.len() as u64 > MOST_OCTETS {
-            return Err(unreadable("it is larger than 1 MiB".to_owned()));
-        }
         Self::read(path.to_owned(), &octets, strings)
     }
 

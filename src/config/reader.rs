@@ -1,8 +1,9 @@
 //! Reads settings from a source of texts: follows references, applies defaults and ranges, words the errors. Knows no
 //! setting by name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use akldap_authentik::given_file;
 use ipnet::IpNet;
 use url::Url;
 
@@ -12,6 +13,8 @@ use super::setting::{AnySetting, Setting, ValueKind};
 use super::strings::{Layered, NotUnicode, Strings, TextOrigin};
 use super::value::{self, Unreadable, without_credentials};
 
+/// Octets read of a file with a value at most. The longest values, lists of networks, take a tenth of it.
+const MOST_OCTETS: usize = 64 << 10;
 /// How much of a bad value an error shows.
 const SHOWN_VALUE_LIMIT: usize = 80;
 
@@ -78,8 +81,8 @@ impl<'a> SettingReader<'a> {
         };
         let found = if let Some(reference) = raw.strip_prefix("file://") {
             let (path, fallback) = split_fallback(reference);
-            let text = match (std::fs::read_to_string(path), fallback) {
-                (Ok(content), _) => content.trim().to_owned(),
+            let text = match (read_value(Path::new(path)), fallback) {
+                (Ok(content), _) => content,
                 (Err(_), Some(fallback)) => fallback.to_owned(),
                 (Err(cause), None) => {
                     return Err(ConfigError::UnreadableFile {
@@ -302,6 +305,18 @@ impl GivenText {
             expected: problem.hint.map_or_else(|| setting.expected(), str::to_owned),
         }
     }
+}
+
+/// What a file says, without what editors put around it.
+fn read_value(path: &Path) -> std::io::Result<String> {
+    let octets = given_file::read(path, MOST_OCTETS, given_file::patience())?;
+    let text = std::str::from_utf8(given_file::without_mark(&octets)).map_err(|_| {
+        std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            "it contains an octet that is not UTF-8",
+        )
+    })?;
+    Ok(text.trim().to_owned())
 }
 
 fn split_fallback(reference: &str) -> (&str, Option<&str>) {

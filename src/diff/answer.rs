@@ -10,6 +10,7 @@ use super::connection::{ClientConnection, ConnectionError, OperationEnd, Receive
 use super::name;
 use super::search::ComparedSearch;
 use super::target::Target;
+use super::time_limit::TimeLimit;
 
 /// Most entries of one answer. Each takes 64 octets.
 const MAX_ENTRIES: usize = 10_000_000;
@@ -59,17 +60,19 @@ pub(super) struct AskedServer<'a> {
     target: &'a Target,
     bind_dn: &'a str,
     password: &'a [u8],
+    time: TimeLimit,
     /// Kept while they last, unbound and bound.
     connections: [Option<ClientConnection>; 2],
 }
 
 impl<'a> AskedServer<'a> {
     /// Nothing is opened yet.
-    pub(super) fn new(target: &'a Target, bind_dn: &'a str, password: &'a [u8]) -> Self {
+    pub(super) fn new(target: &'a Target, bind_dn: &'a str, password: &'a [u8], time: TimeLimit) -> Self {
         Self {
             target,
             bind_dn,
             password,
+            time,
             connections: [None, None],
         }
     }
@@ -89,8 +92,18 @@ impl<'a> AskedServer<'a> {
     /// Runs a search and keeps a mark of every entry; each entry is shown to `look` first and then dropped.
     ///
     /// # Errors
-    /// When the server cannot be reached or refuses the bind. That it hangs up during a search is part of its answer.
+    /// When the server cannot be reached or refuses the bind, or time is up. That it hangs up during a search is part of its answer.
     pub(super) async fn ask(
+        &mut self,
+        search: &ComparedSearch,
+        look: impl FnMut(NameHash, &ReceivedEntry),
+    ) -> Result<SearchAnswer, ConnectionError> {
+        let time = self.time;
+        let answer = time.hold(self.answer(search, look)).await;
+        answer.unwrap_or(Err(ConnectionError::Late { limit: time.whole }))
+    }
+
+    async fn answer(
         &mut self,
         search: &ComparedSearch,
         mut look: impl FnMut(NameHash, &ReceivedEntry),
@@ -316,13 +329,38 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_never_comes_to_an_end_is_given_up() {
         let target = endless().await;
-        let mut server = AskedServer::new(&target, "cn=a", b"secret");
+        let mut server = AskedServer::new(&target, "cn=a", b"secret", TimeLimit::of(Duration::MAX));
         let search = ComparedSearch::parse("x", "ldap:///dc=a??sub??x-page=10").expect("a search");
         let error = server.ask(&search, |_, _| {}).await.expect_err("no end");
         assert_eq!(
             error.to_string(),
             "the answer is not LDAP: there is no end after 1000 pages, the last 1000 of them without an entry"
         );
+    }
+
+    /// A server that sends its answer octet by octet is never silent.
+    #[tokio::test]
+    async fn an_answer_that_drips_is_given_up_when_time_is_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let mut received = BytesMut::new();
+            let _ = stream.read_buf(&mut received).await;
+            let mut answer = answer_to(&received);
+            // The beginning of an entry of 240 MiB.
+            answer.extend([0x30, 0x84, 15, 0, 0, 0]);
+            let _ = stream.write_all(&answer).await;
+            while stream.write_all(b"\x02").await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        });
+        let target = Target::parse(&format!("ldap://{address}"), false).expect("a URI");
+        let time = TimeLimit::of(Duration::from_secs(1));
+        let mut server = AskedServer::new(&target, "cn=a", b"secret", time);
+        let search = ComparedSearch::parse("all", "ldap:///dc=a??sub").expect("a search");
+        let error = server.ask(&search, |_, _| {}).await.expect_err("time is up");
+        assert!(matches!(error, ConnectionError::Late { .. }), "{error}");
     }
 
     #[test]

@@ -145,9 +145,11 @@ async fn both(
     ours: impl Future<Output = Result<SearchAnswer, ConnectionError>>,
     theirs: impl Future<Output = Result<SearchAnswer, ConnectionError>>,
 ) -> Result<(SearchAnswer, SearchAnswer), ServerFailure> {
-    let (ours, theirs) = tokio::join!(ours, theirs);
     let of = |which| move |error| ServerFailure { which, error };
-    Ok((ours.map_err(of(Which::Ours))?, theirs.map_err(of(Which::Theirs))?))
+    // Nobody waits for the answer of one when the other cannot be asked.
+    tokio::try_join!(async { ours.await.map_err(of(Which::Ours)) }, async {
+        theirs.await.map_err(of(Which::Theirs))
+    })
 }
 
 /// What the marks of two answers have in common.

@@ -10,7 +10,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use akldap_authentik::tls::{Trust, client_config};
 use akldap_ldap::ber::{self, BerError, Element, Reader};
 use akldap_ldap::control::{Control, PAGED_RESULTS, PagedResults};
 use akldap_ldap::frame::{self, Frame, FrameError};
@@ -64,7 +63,7 @@ pub enum ConnectionError {
         /// How long it was waited for.
         limit: Duration,
     },
-    /// The CA file, or whatever else TLS needs.
+    /// What TLS needs is missing.
     #[error("TLS cannot be set up: {0}")]
     Settings(String),
     /// The handshake failed.
@@ -76,6 +75,12 @@ pub enum ConnectionError {
     /// The bind was refused.
     #[error("the bind was answered with {0}")]
     Bind(OperationEnd),
+    /// Time was up for everything.
+    #[error("no end of its answer when {} s were over, the limit for the whole comparison; --max-time sets another", .limit.as_secs())]
+    Late {
+        /// How long everything might take.
+        limit: Duration,
+    },
     /// The connection ended.
     #[error("the server closed the connection")]
     Closed,
@@ -235,15 +240,9 @@ impl ClientConnection {
         }
         let name = ServerName::try_from(target.host.clone())
             .map_err(|error| ConnectionError::Settings(error.to_string()))?;
-        let trust = match (&target.ca_file, target.accept_any_certificate) {
-            (_, true) => Trust::Anybody,
-            (ca_file, false) => Trust::Authorities {
-                system: true,
-                ca_file: ca_file.as_deref(),
-            },
-        };
-        let config = client_config(&trust).map_err(|error| ConnectionError::Settings(error.to_string()))?;
-        let handshake = TlsConnector::from(Arc::new(config)).connect(name, plain.stream);
+        let config = target.tls.as_ref().map(Arc::clone);
+        let config = config.ok_or_else(|| ConnectionError::Settings("nobody is trusted".to_owned()))?;
+        let handshake = TlsConnector::from(config).connect(name, plain.stream);
         let stream = AwaitedAnswer::connecting("the TLS handshake", target.patience)
             .within(handshake)
             .await?
@@ -525,7 +524,9 @@ mod tests {
         assert!(text.starts_with("no answer to StartTLS within 60 s"), "{text}");
         let tls = Target {
             security: Security::Tls,
-            accept_any_certificate: true,
+            tls: Some(Arc::new(
+                akldap_authentik::tls::client_config(&akldap_authentik::tls::Trust::Anybody).expect("TLS"),
+            )),
             ..silent(b"").await
         };
         let text = told(&tls).await;

@@ -1,9 +1,10 @@
 //! Where a server is and how its connections are secured. Knows LDAP URLs as they name servers (RFC 4516) and nothing about
 //! searches.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use url::Url;
 
 const LDAP_PORT: u16 = 389;
@@ -31,10 +32,8 @@ pub struct Target {
     pub port: u16,
     /// How connections are secured.
     pub security: Security,
-    /// PEM file of certificate authorities that are trusted in addition to the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Do not verify the server's certificate.
-    pub accept_any_certificate: bool,
+    /// Whom TLS trusts; needed unless connections are not secured.
+    pub tls: Option<Arc<ClientConfig>>,
     /// How long the server may be silent; `None`: as long as each step usually takes.
     pub patience: Option<Duration>,
 }
@@ -73,8 +72,7 @@ impl Target {
             host,
             port: url.port().unwrap_or(port),
             security,
-            ca_file: None,
-            accept_any_certificate: false,
+            tls: None,
             patience: None,
         })
     }

@@ -24,7 +24,8 @@ use super::providers::table::ProviderTable;
 use files::FileWatch;
 pub(crate) use files::read_pair;
 pub use key::CertificateError;
-use key::{certified_key, self_signed};
+pub(crate) use key::certified_key;
+use key::self_signed;
 
 /// Which certificate serves which name.
 #[derive(Debug)]
@@ -107,7 +108,7 @@ impl CertificateTable {
         Arc::clone(named.unwrap_or(&choice.default))
     }
 
-    /// When those in use expire, in seconds since 1970, by their names in authentik; one of our own or from files by a word.
+    /// When those in use, or their issuers' that are sent with them, expire, in seconds since 1970, by their names in authentik; one of our own or from files by a word.
     pub fn expiries(&self) -> Vec<(String, i64)> {
         let default = Arc::clone(&self.choice.load().default);
         let loaded = self.lock();
@@ -287,10 +288,15 @@ impl CertificateTable {
     }
 }
 
-/// When a certificate expires, in seconds since 1970.
+/// When the first certificate of a chain expires, in seconds since 1970. A root's date means nothing: clients have their own.
 fn expiry(key: &CertifiedKey) -> Option<i64> {
-    let (_, certificate) = X509Certificate::from_der(key.cert.first()?).ok()?;
-    Some(certificate.validity().not_after.timestamp())
+    let certificates = key.cert.iter().enumerate();
+    let ends = certificates.filter_map(|(place, octets)| {
+        let (_, certificate) = X509Certificate::from_der(octets).ok()?;
+        let is_root = place > 0 && certificate.issuer() == certificate.subject();
+        (!is_root).then(|| certificate.validity().not_after.timestamp())
+    });
+    ends.min()
 }
 
 /// A provider's TLS server name as clients send it (RFC 6066 section 3): a DNS name in its ASCII form, without a
@@ -365,6 +371,35 @@ mod tests {
         ] {
             assert!(server_name(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_chain_expires_with_the_first_of_its_certificates() {
+        use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+        let authority = |name: &str, year| {
+            let mut parameters = CertificateParams::default();
+            parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            parameters.distinguished_name.push(DnType::CommonName, name);
+            parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+            (parameters, KeyPair::generate().unwrap())
+        };
+        let chain = |leaf_until, intermediate_until| {
+            // Clients have their own copy, or a newer one.
+            let (root, root_key) = authority("root", 2001);
+            let root_pem = root.self_signed(&root_key).unwrap().pem();
+            let root = Issuer::new(root, root_key);
+            let (intermediate, key) = authority("intermediate", intermediate_until);
+            let intermediate_pem = intermediate.signed_by(&key, &root).unwrap().pem();
+            let intermediate = Issuer::new(intermediate, key);
+            let (leaf, key) = authority("leaf", leaf_until);
+            let leaf = leaf.signed_by(&key, &intermediate).unwrap().pem();
+            let chain = format!("{leaf}{intermediate_pem}{root_pem}");
+            let key = certified_key(chain.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+            expiry(&key).unwrap()
+        };
+        let year = |year| rcgen::date_time_ymd(year, 1, 1).unix_timestamp();
+        assert_eq!(chain(2031, 2030), year(2030));
+        assert_eq!(chain(2031, 2040), year(2031));
     }
 
     #[test]

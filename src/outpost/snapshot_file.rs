@@ -49,6 +49,8 @@ enum FileError {
     Io(#[from] io::Error),
     #[error(transparent)]
     Damaged(#[from] WrongNumber),
+    #[error("it is no regular file, which alone can be replaced; name another path")]
+    NoFile,
     #[error("the operating system gives no random numbers")]
     Random,
     #[error("it is older than {} days", MAX_AGE.as_secs() / 86_400)]
@@ -104,6 +106,7 @@ impl SnapshotFile {
     }
 
     fn read(&self, now: SystemTime) -> Result<(ContentsHeader, Snapshot), FileError> {
+        ensure_file(&self.path)?;
         let file = BufReader::with_capacity(BUFFER, File::open(&self.path)?);
         let mut opener = Opener::new(&self.secret.load(), file)?;
         let mut reading = ContentsReader::default();
@@ -172,6 +175,14 @@ fn time_of(about: &ContentsHeader) -> SystemTime {
         .unwrap_or(UNIX_EPOCH)
 }
 
+/// Opening a FIFO would wait for ever, and a device must not be replaced by a file.
+fn ensure_file(path: &Path) -> Result<(), FileError> {
+    match fs::metadata(path)?.is_file() {
+        true => Ok(()),
+        false => Err(FileError::NoFile),
+    }
+}
+
 /// Where a file is written before it takes the place of the old one. Always the same, so that a process that is killed
 /// meanwhile leaves one behind at most.
 fn temporary(path: &Path) -> PathBuf {
@@ -183,6 +194,10 @@ fn temporary(path: &Path) -> PathBuf {
 /// Puts a file in place of another in one step: whenever the process or the machine stops, one of the two is there
 /// whole.
 fn replace(path: &Path, write: impl FnOnce(&File) -> Result<(), FileError>) -> Result<(), FileError> {
+    match ensure_file(path) {
+        Err(error) if !error.is_missing() => return Err(error),
+        _ => {}
+    }
     let temporary = temporary(path);
     remove(&temporary)?;
     let file = OpenOptions::new()

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use akldap_authentik::tls::{Trust, client_config};
+use akldap_authentik::tls::{AuthoritiesFile, Trust, client_config};
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tokio::runtime::Handle;
@@ -32,7 +32,10 @@ impl Sender {
     pub(super) fn new(ca_file: Option<&Path>) -> Result<Self, TraceError> {
         let tls = client_config(&Trust::Authorities {
             system: true,
-            ca_file,
+            ca_file: ca_file.map(|path| AuthoritiesFile {
+                path,
+                option: "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            }),
         })?;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)

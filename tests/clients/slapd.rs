@@ -5,9 +5,10 @@ mod former;
 use std::net::SocketAddr;
 use std::process::Stdio;
 
-use akldap::diff::{self, Detail, DiffRequest, Target};
+use akldap::diff::{self, Detail, DiffRequest, Target, TimeLimit};
 use tokio::process::Command;
 
+use akldap_testing::child::PATIENCE;
 use akldap_testing::client_test::client_test;
 use akldap_testing::exercise::{Need, exercise};
 use akldap_testing::stage::Stage;
@@ -108,6 +109,7 @@ async fn openldap_is_compared_with_openldap_and_with_this_server() {
         ],
         ignored: Vec::new(),
         limit: 1000,
+        time: TimeLimit::of(PATIENCE),
     };
     let report = diff::run(&request, PASSWORD.as_bytes()).await.expect("a report");
     // The tree is larger than the size limit, which pages get around.

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use akldap::diff::{self, ComparedSearch, Detail, DiffReport, DiffRequest, DifferenceKind, Target};
+use akldap::diff::{
+    self, ComparedSearch, Detail, DiffReport, DiffRequest, DifferenceKind, Target, TimeLimit,
+};
 use akldap_simulator::Directory;
 use akldap_testing::certificates::{pair, path, serving};
+use akldap_testing::child::PATIENCE;
 use akldap_testing::scenery::{directory, recommended};
 use akldap_testing::stage::{BASE, SUFFIX, Stage, user_dn};
 use futures_util::{SinkExt, StreamExt};
@@ -45,6 +48,7 @@ fn request(ours: &Stage, theirs: &Stage) -> DiffRequest {
         profiles: Vec::new(),
         ignored: Vec::new(),
         limit: 1000,
+        time: TimeLimit::of(PATIENCE),
     }
 }
 
@@ -257,33 +261,74 @@ async fn the_exit_code_says_equal_different_or_not_looked() {
         (
             &ours,
             PASSWORD,
-            &["--profile", "nonesuch"],
-            "there is no profile \"nonesuch\"",
+            &["--queries", "/nonexistent"],
+            "the file /nonexistent of --queries: ",
         ),
-        (&ours, PASSWORD, &["--queries", "/nonexistent"], "/nonexistent: "),
         (
             &ours,
             PASSWORD,
             &["--starttls", "--ldap-ca-file", "/nonexistent"],
-            "the CA file /nonexistent",
+            "the CA file /nonexistent of --ldap-ca-file: ",
         ),
-        ("http://x", PASSWORD, &[], "is not an ldap:// or ldaps:// URI"),
     ] {
-        let (code, stdout, stderr) = command(&ours, theirs, password, further).await;
-        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
-        assert!(stderr.contains(expected), "{stderr}");
-        assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
-        let further = [further, &["--json"]].concat();
-        let (code, stdout, stderr) = command(&ours, theirs, password, &further).await;
-        let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
-        assert_eq!(
-            (code, &report["equal"]),
-            (Some(2), &serde_json::Value::Null),
-            "{stdout}"
-        );
-        let error = report["error"].as_str().expect("why");
-        assert_eq!(stderr.trim_end(), format!("akldap: {error}"));
+        told_as(2, &ours, theirs, password, further, expected).await;
     }
+}
+
+/// A command line that cannot be used is one error, whoever finds it.
+#[tokio::test]
+async fn a_word_that_cannot_be_used_is_an_error_of_the_command_line() {
+    let server = "ldap://127.0.0.1:1";
+    for (theirs, further, expected) in [
+        (
+            "http://x",
+            &[][..],
+            "--theirs: \"http://x\" is not an ldap:// or ldaps:// URI",
+        ),
+        ("x", &[], "--theirs: \"x\" is not an ldap:// or ldaps:// URI"),
+        (
+            "ldap://cn=a:geheim@host",
+            &[],
+            "--theirs: a server's URI must not contain an account",
+        ),
+        (
+            server,
+            &["--profile", "nonesuch"],
+            "there is no profile \"nonesuch\"",
+        ),
+    ] {
+        told_as(64, server, theirs, PASSWORD, further, expected).await;
+        let (code, stdout, stderr) = command(server, theirs, "geheim", further).await;
+        assert_eq!((code, stdout.as_str()), (Some(64), ""), "{stderr}");
+    }
+    let (code, _, stderr) = command("x", server, PASSWORD, &[]).await;
+    assert_eq!(code, Some(64), "{stderr}");
+    assert!(stderr.starts_with("akldap: --ours: "), "{stderr}");
+}
+
+/// An error in one line on standard error, and in JSON if that is wanted.
+async fn told_as(
+    expected_code: i32,
+    ours: &str,
+    theirs: &str,
+    password: &str,
+    further: &[&str],
+    expected: &str,
+) {
+    let (code, stdout, stderr) = command(ours, theirs, password, further).await;
+    assert_eq!((code, stdout.as_str()), (Some(expected_code), ""), "{stderr}");
+    assert!(stderr.contains(expected), "{stderr}");
+    assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
+    let further = [further, &["--json"]].concat();
+    let (code, stdout, stderr) = command(ours, theirs, password, &further).await;
+    let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!(
+        (code, &report["equal"]),
+        (Some(expected_code), &serde_json::Value::Null),
+        "{stdout}"
+    );
+    let error = report["error"].as_str().expect("why");
+    assert_eq!(stderr.trim_end(), format!("akldap: {error}"));
 }
 
 /// A server that takes connections and says nothing.
@@ -322,6 +367,19 @@ async fn a_server_that_says_nothing_is_named() {
         .expect_err("silence");
     let told = format!("--theirs {server}: no answer to the bind within 1 s");
     assert!(error.to_string().starts_with(&told), "{error}");
+}
+
+/// Whatever the servers do.
+#[tokio::test]
+async fn a_comparison_ends_when_its_time_is_up() {
+    let (ours, silent) = (stage(|_| {}).await, silence().await);
+    let (code, stdout, stderr) = command(&uri(&ours), &silent, PASSWORD, &["--max-time", "1"]).await;
+    assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+    let told = format!(
+        "akldap: --theirs {silent}: no end of its answer when 1 s were over, the limit for the whole comparison; --max-time sets \
+         another\n"
+    );
+    assert_eq!(stderr, told);
 }
 
 /// A password that is not there is no wrong password.

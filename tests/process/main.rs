@@ -4,6 +4,7 @@
 mod check;
 mod command_line;
 mod diff;
+mod given_files;
 mod panic_log;
 mod reload;
 mod signals;

@@ -26,7 +26,7 @@ use crate::events::disconnect::Disconnect;
 use crate::proxy;
 use crate::request_ids::REQUEST_ID;
 use crate::settings::Settings;
-use crate::tls::{Trust, client_config};
+use crate::tls::{AuthoritiesFile, Trust, client_config};
 use crate::transport::{Credential, Reply, Request, StreamFrame, Transport, Upgrade, Wire};
 
 /// Idle connections kept: as many as binds usually run at once, so that none pays for a TLS handshake.
@@ -62,7 +62,10 @@ impl Http {
         } else {
             Trust::Authorities {
                 system: endpoint.is_tls(),
-                ca_file: settings.ca_file.as_deref(),
+                ca_file: settings.ca_file.as_deref().map(|path| AuthoritiesFile {
+                    path,
+                    option: "AUTHENTIK_LDAP__CA_FILE",
+                }),
             }
         };
         let tls = client_config(&trust)?;

@@ -13,11 +13,14 @@ use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::error::ApiError;
+use super::{given_file, pem};
 use own_issuer::{OwnIssuer, is_own_issuer};
+
+/// Octets read of a file of authorities at most. Those that systems trust take a quarter of a mebibyte.
+const MOST_OCTETS: usize = 16 << 20;
 
 /// Whom to trust.
 #[derive(Debug)]
@@ -27,10 +30,19 @@ pub enum Trust<'a> {
         /// Whether to read the system's trust store.
         system: bool,
         /// More CA certificates in PEM.
-        ca_file: Option<&'a Path>,
+        ca_file: Option<AuthoritiesFile<'a>>,
     },
     /// Everybody (`AUTHENTIK_INSECURE`).
     Anybody,
+}
+
+/// A file of CA certificates in PEM.
+#[derive(Clone, Copy, Debug)]
+pub struct AuthoritiesFile<'a> {
+    /// Where it is.
+    pub path: &'a Path,
+    /// The option that names it, for errors.
+    pub option: &'static str,
 }
 
 /// Builds the configuration on the aws-lc-rs provider. ALPN is left empty: reqwest offers HTTP/2, the websocket not.
@@ -68,7 +80,7 @@ struct Roots {
     own_issuers: Vec<CertificateDer<'static>>,
 }
 
-fn roots(system: bool, ca_file: Option<&Path>) -> Result<Roots, ApiError> {
+fn roots(system: bool, ca_file: Option<AuthoritiesFile<'_>>) -> Result<Roots, ApiError> {
     let mut roots = RootCertStore::empty();
     let mut own_issuers = Vec::new();
     if system {
@@ -79,22 +91,17 @@ fn roots(system: bool, ca_file: Option<&Path>) -> Result<Roots, ApiError> {
         // System stores contain certificates that webpki does not accept; the others are still used.
         let (_, _ignored) = roots.add_parsable_certificates(native.certs);
     }
-    if let Some(path) = ca_file {
-        let broken = |error: String| ApiError::Settings(format!("the CA file {}: {error}", path.display()));
-        let mut added = 0_usize;
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| broken(error.to_string()))?;
-        for certificate in certificates {
-            let certificate = certificate.map_err(|error| broken(error.to_string()))?;
+    if let Some(AuthoritiesFile { path, option }) = ca_file {
+        let broken = |error: &dyn std::fmt::Display| {
+            ApiError::Settings(format!("the CA file {} of {option}: {error}", path.display()))
+        };
+        let octets = given_file::read(path, MOST_OCTETS, given_file::patience());
+        let octets = octets.map_err(|error| broken(&error))?;
+        for certificate in pem::certificates(&octets).map_err(|error| broken(&error))? {
             if is_own_issuer(&certificate) {
                 own_issuers.push(certificate.clone());
             }
-            roots
-                .add(certificate)
-                .map_err(|error| broken(error.to_string()))?;
-            added += 1;
-        }
-        if added == 0 {
-            return Err(broken("it holds no PEM certificate".to_owned()));
+            roots.add(certificate).map_err(|error| broken(&error))?;
         }
     }
     if roots.is_empty() && system {

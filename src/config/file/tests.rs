@@ -186,7 +186,7 @@ fn errors_of_toml_are_told_with_the_others_and_what_a_broken_line_might_mean_is_
 
 #[test]
 fn a_file_that_is_too_large_or_not_there_is_refused() {
-    let large = "#".repeat(usize::try_from(MOST_OCTETS).unwrap());
+    let large = "#".repeat(MOST_OCTETS);
     let refused = |file: &str| read_with(file, &[], &[]).unwrap_err().to_string();
     assert!(refused(&format!("{large}#")).contains("larger than 1 MiB"));
     assert!(refused(&large).starts_with("AUTHENTIK_HOST is not set"));

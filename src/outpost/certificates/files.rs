@@ -10,6 +10,8 @@ use std::time::Duration;
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
+use akldap_authentik::given_file;
+
 use crate::config::TlsFiles;
 
 use super::key::{CertificateError, certified_key};
@@ -17,7 +19,7 @@ use super::key::{CertificateError, certified_key};
 /// How often the files are looked at. They are small, and a renewed certificate is not in a hurry.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Larger than any chain or key; a larger file is a mistake.
-const MAX_FILE: u64 = 1 << 20;
+const MOST_OCTETS: usize = 1 << 20;
 
 /// The files, and their contents when they were last looked at.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ pub(super) struct FileWatch {
 impl FileWatch {
     /// Reads the files for the first time.
     pub(super) fn start(files: TlsFiles) -> Result<(Self, CertifiedKey), CertificateError> {
-        let (contents, hash) = read_both(&files)?;
+        let (contents, hash) = read_both(&files, given_file::patience())?;
         let key = usable(&files, &contents)?;
         let seen = Mutex::new(Some(hash));
         Ok((Self { files, seen }, key))
@@ -37,7 +39,8 @@ impl FileWatch {
 
     /// What is in the files if that changed since the last look and can be used. What cannot is logged, once.
     pub(super) fn renewed(&self) -> Option<CertifiedKey> {
-        let read = read_both(&self.files);
+        // A pipe can be read once, and whoever serves does not wait for one.
+        let read = read_both(&self.files, Duration::ZERO);
         let hash = read.as_ref().ok().map(|(_, hash)| *hash);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if *seen == hash {
@@ -65,7 +68,7 @@ impl FileWatch {
 /// What is in the files, for whoever judges a set-up: read as the server reads it.
 pub(crate) struct FilePair {
     /// The chain, PEM.
-    pub chain: Vec<u8>,
+    pub chain: Zeroizing<Vec<u8>>,
     /// The private key, PEM.
     pub key: Zeroizing<Vec<u8>>,
     /// Whether the server would serve it, or why not.
@@ -77,13 +80,13 @@ pub(crate) struct FilePair {
 /// # Errors
 /// When one cannot be read.
 pub(crate) fn read_pair(files: &TlsFiles) -> Result<FilePair, CertificateError> {
-    let (contents, _) = read_both(files)?;
+    let (contents, _) = read_both(files, given_file::patience())?;
     let usable = usable(files, &contents).map(|_| ());
     let (chain, key) = contents;
     Ok(FilePair { chain, key, usable })
 }
 
-type Contents = (Vec<u8>, Zeroizing<Vec<u8>>);
+type Contents = (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);
 
 fn usable(files: &TlsFiles, (chain, key): &Contents) -> Result<CertifiedKey, CertificateError> {
     certified_key(chain, key).map_err(|problem| CertificateError::Pair {
@@ -93,28 +96,21 @@ fn usable(files: &TlsFiles, (chain, key): &Contents) -> Result<CertifiedKey, Cer
     })
 }
 
-fn read_both(files: &TlsFiles) -> Result<(Contents, [u8; 32]), CertificateError> {
-    let chain = read(&files.certificate)?;
-    let key = Zeroizing::new(read(&files.key)?);
+fn read_both(files: &TlsFiles, patience: Duration) -> Result<(Contents, [u8; 32]), CertificateError> {
+    let read = |path: &Path, option| {
+        given_file::read(path, MOST_OCTETS, patience).map_err(|source| CertificateError::File {
+            option,
+            path: path.display().to_string(),
+            source,
+        })
+    };
+    let chain = read(&files.certificate, "AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE")?;
+    let key = read(&files.key, "AUTHENTIK_LDAP__TLS_KEY_FILE")?;
     let mut hasher = blake3::Hasher::new();
     hasher.update(&(chain.len() as u64).to_le_bytes());
     hasher.update(&chain).update(&key);
     let hash = *hasher.finalize().as_bytes();
     Ok(((chain, key), hash))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    let failed = |source| CertificateError::File {
-        path: path.display().to_string(),
-        source,
-    };
-    let length = std::fs::metadata(path).map_err(failed)?.len();
-    if length > MAX_FILE {
-        return Err(failed(std::io::Error::other(
-            "it is too large to be a certificate or key",
-        )));
-    }
-    std::fs::read(path).map_err(failed)
 }
 
 #[cfg(test)]

@@ -2,18 +2,20 @@
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use akldap_authentik::ApiError;
+use akldap_authentik::pem::{self, PemError};
 
 /// Why a certificate cannot be used.
 #[derive(Debug, Error)]
 pub enum CertificateError {
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}, which {option} names: {source}")]
     File {
+        /// The option that names it.
+        option: &'static str,
         /// The file.
         path: String,
         /// Why not.
@@ -30,17 +32,23 @@ pub enum CertificateError {
         problem: Box<CertificateError>,
     },
     /// The chain is not PEM or empty.
-    #[error("it has no certificate in PEM form")]
-    NoCertificate,
+    #[error("{0}")]
+    Chain(PemError),
+    /// The chain begins with what is no certificate.
+    #[error("it holds a certificate that is not X.509")]
+    NotX509,
     /// The key is missing.
     #[error("it has no private key: choose a certificate with its key in authentik")]
     NoKey,
     /// The key is malformed.
-    #[error("its private key is not PEM of PKCS#1, PKCS#8 or SEC1 form")]
-    MalformedKey,
-    /// The key does not belong to the certificate, or is of a kind that cannot be used.
-    #[error("its private key cannot be used with it: {0}")]
-    Unusable(#[from] rustls::Error),
+    #[error("its private key is not PEM of PKCS#1, PKCS#8 or SEC1 form: {0}")]
+    Key(PemError),
+    /// The key is of a kind that cannot be used.
+    #[error("its private key cannot be used: {0}")]
+    UnusableKey(#[from] rustls::Error),
+    /// The key does not belong to the certificate.
+    #[error("its private key belongs to another certificate")]
+    OtherKey,
     /// authentik could not be asked.
     #[error("{0}; {hint}", hint = .0.hint())]
     Api(#[from] ApiError),
@@ -53,20 +61,25 @@ pub enum CertificateError {
 ///
 /// # Errors
 /// When either is missing or malformed or they do not belong together.
-pub(super) fn certified_key(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertifiedKey, CertificateError> {
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain_pem)
-        .collect::<Result<_, _>>()
-        .map_err(|_| CertificateError::NoCertificate)?;
-    if chain.is_empty() {
-        return Err(CertificateError::NoCertificate);
-    }
+pub(crate) fn certified_key(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertifiedKey, CertificateError> {
+    let chain = pem::certificates(chain_pem).map_err(CertificateError::Chain)?;
     if key_pem.trim_ascii().is_empty() {
         return Err(CertificateError::NoKey);
     }
-    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| CertificateError::MalformedKey)?;
+    let key = pem::private_key(key_pem).map_err(CertificateError::Key)?;
     let certified = CertifiedKey::new(chain, any_supported_type(&key)?);
-    certified.keys_match()?;
+    if !belong_together(&certified)? {
+        return Err(CertificateError::OtherKey);
+    }
     Ok(certified)
+}
+
+/// Whether the key is the certificate's. rustls can say it too, but of X.509 version 3 only, and home-made certificates may have version 1.
+fn belong_together(certified: &CertifiedKey) -> Result<bool, CertificateError> {
+    let (_, certificate) =
+        X509Certificate::from_der(certified.end_entity_cert()?).map_err(|_| CertificateError::NotX509)?;
+    let known = certified.key.public_key();
+    Ok(known.is_some_and(|known| known.as_ref() == certificate.public_key().raw))
 }
 
 /// Like the official outpost's fallback: any name, one year, new at each start; P-256, which costs a third of RSA.
@@ -99,7 +112,7 @@ mod tests {
         assert!(certified_key(&rsa, &file("rsa2048.key")).is_ok());
         assert!(matches!(
             certified_key(&rsa, &file("p256.key")),
-            Err(CertificateError::Unusable(_))
+            Err(CertificateError::OtherKey)
         ));
         assert!(matches!(
             certified_key(&rsa, b" \n"),
@@ -107,11 +120,22 @@ mod tests {
         ));
         assert!(matches!(
             certified_key(b"", &file("p256.key")),
-            Err(CertificateError::NoCertificate)
+            Err(CertificateError::Chain(PemError::Empty))
         ));
         assert!(matches!(
             certified_key(&rsa, b"no key"),
-            Err(CertificateError::MalformedKey)
+            Err(CertificateError::Key(_))
+        ));
+    }
+
+    /// RFC 5280 section 4.1.2.1. Nobody who verifies it takes it for a server's, but not everybody verifies.
+    #[test]
+    fn a_certificate_of_the_first_version_and_its_key_belong_together() {
+        let (certificate, key) = (file("version1.pem"), file("version1.key"));
+        assert!(certified_key(&certificate, &key).is_ok());
+        assert!(matches!(
+            certified_key(&certificate, &file("p256.key")),
+            Err(CertificateError::OtherKey)
         ));
     }
 

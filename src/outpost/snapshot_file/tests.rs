@@ -105,6 +105,23 @@ fn a_failed_write_keeps_the_file_there_was() {
 }
 
 #[test]
+fn what_is_no_file_is_neither_replaced_nor_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = file(folder.path(), "token");
+    let made = std::process::Command::new("mkfifo").arg(&file.path).status();
+    assert!(made.unwrap().success());
+    for _ in 0..2 {
+        let error = file.write(&about(100), &snapshot("alice")).unwrap_err();
+        assert!(matches!(error, FileError::NoFile), "{error}");
+        let error = file.read(at(100)).unwrap_err();
+        assert!(matches!(error, FileError::NoFile), "{error}");
+        assert_eq!(names(folder.path()), ["directory"]);
+        fs::remove_file(&file.path).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &file.path).unwrap();
+    }
+}
+
+#[test]
 fn a_link_in_the_place_of_the_temporary_file_is_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let file = file(folder.path(), "token");

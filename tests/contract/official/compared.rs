@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use akldap::diff::{
-    self, ComparedSearch as Query, Detail, DiffReport, DiffRequest, DifferenceKind, Target, rules,
+    self, ComparedSearch as Query, Detail, DiffReport, DiffRequest, DifferenceKind, Target, TimeLimit, rules,
 };
 use futures_util::{SinkExt, StreamExt};
 use ldap3_proto::LdapCodec;
@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::Framed;
 
 use crate::official::recording::{self, Entry, Rows, Search};
+use akldap_testing::child::PATIENCE;
 use akldap_testing::stage::{SUFFIX, Stage, user_dn};
 
 /// What identifies a search on the wire: base, scope, filter, attributes, before the bind or after it.
@@ -206,6 +207,7 @@ async fn compared(base: &str, change: impl FnOnce(&mut akldap_simulator::Directo
         // The order of names depends on the collation of authentik's database.
         ignored: vec![DifferenceKind::Order],
         limit: 1000,
+        time: TimeLimit::of(PATIENCE),
     };
     let report = diff::run(&request, rows.passwords["svc"].as_bytes()).await;
     report.unwrap_or_else(|error| panic!("{error}"))

@@ -5,7 +5,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::tls::{Trust, client_config};
+use crate::tls::{AuthoritiesFile, Trust, client_config};
 
 /// A self-signed certificate and its key.
 struct Pair {
@@ -33,7 +33,10 @@ async fn handshake(named: &Pair, shown: &Pair, key: &KeyPair, name: &'static str
     file.write_all(named.pem.as_bytes()).unwrap();
     let trust = Trust::Authorities {
         system: false,
-        ca_file: Some(file.path()),
+        ca_file: Some(AuthoritiesFile {
+            path: file.path(),
+            option: "--ca-file",
+        }),
     };
     let client = TlsConnector::from(std::sync::Arc::new(client_config(&trust).unwrap()));
     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
