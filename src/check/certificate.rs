@@ -2,12 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use akldap_authentik::pem;
+use rustls_pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::outpost::certificates::{CertificateError, certified_key};
+
+/// Days before a certificate expires from which there is a warning.
+const DAYS: i64 = 21;
 
 /// A chain and its key, examined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,57 +21,139 @@ pub(super) struct Certificate {
     pub key_problem: Option<String>,
     /// Names and addresses it is for.
     pub names: Vec<String>,
-    /// Seconds since 1970 from when and until when it is valid.
-    pub valid: (i64, i64),
+    /// When it is valid.
+    pub valid: Validity,
+    /// The certificates that follow it.
+    pub issuers: Vec<IssuerCertificate>,
     /// Whether each certificate is followed by the one that issued it, up to one that is left out or issued itself.
     pub is_in_order: bool,
     /// Whether it is a single certificate that somebody else issued.
     pub lacks_intermediates: bool,
 }
 
+/// From when and until when something is valid, in seconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Validity {
+    /// From when.
+    pub from: i64,
+    /// Until when.
+    pub until: i64,
+}
+
+/// What is wrong with the dates of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DateProblem {
+    /// Whether it is more than a warning.
+    pub is_fault: bool,
+    /// What it is.
+    pub told: String,
+}
+
+/// A certificate of a chain that is not the server's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct IssuerCertificate {
+    /// Whose it is.
+    pub subject: String,
+    /// When it is valid.
+    pub valid: Validity,
+    /// Whether it issued itself, as roots do, which clients need not be sent.
+    pub is_root: bool,
+}
+
+impl Validity {
+    fn of(certificate: &X509Certificate<'_>) -> Self {
+        let validity = certificate.validity();
+        Self {
+            from: validity.not_before.timestamp(),
+            until: validity.not_after.timestamp(),
+        }
+    }
+
+    /// Whole days until it ends; negative once it has.
+    pub(super) fn days_left(&self, now: SystemTime) -> i64 {
+        (self.until.saturating_sub(seconds(now))).div_euclid(24 * 60 * 60)
+    }
+
+    /// Whether it has not begun yet.
+    pub(super) fn is_to_come(&self, now: SystemTime) -> bool {
+        seconds(now) < self.from
+    }
+}
+
 impl Certificate {
     /// Examines a chain and a key in PEM. An empty key is a missing one.
     pub(super) fn examine(chain_pem: &[u8], key_pem: &[u8]) -> Self {
-        let broken = |why: &str| Self {
-            broken: Some(why.to_owned()),
-            ..Self::default()
+        let chain = match pem::certificates(chain_pem) {
+            Ok(chain) => chain,
+            Err(error) => {
+                return Self {
+                    broken: Some(error.to_string()),
+                    ..Self::default()
+                };
+            }
         };
-        let chain: Result<Vec<CertificateDer<'static>>, _> =
-            CertificateDer::pem_slice_iter(chain_pem).collect();
-        let Some(chain) = chain.ok().filter(|chain| !chain.is_empty()) else {
-            return broken("it holds no certificate in PEM form");
-        };
+        let found = Self::of_chain(&chain);
+        if found.broken.is_some() {
+            return found;
+        }
+        Self {
+            key_problem: certified_key(chain_pem, key_pem).err().map(|error| match error {
+                // What to choose in authentik is another check's to say.
+                CertificateError::NoKey => "it has no private key".to_owned(),
+                error => error.to_string(),
+            }),
+            ..found
+        }
+    }
+
+    /// The same of a chain that was shown, and whose key is not.
+    pub(super) fn of_chain(chain: &[CertificateDer<'_>]) -> Self {
         let parsed = chain
             .iter()
             .map(|octets| X509Certificate::from_der(octets).map(|(_, certificate)| certificate));
-        let Ok(parsed) = parsed.collect::<Result<Vec<_>, _>>() else {
-            return broken("it holds a certificate that is not X.509");
+        let parsed = parsed.collect::<Result<Vec<_>, _>>().unwrap_or_default();
+        let Some((leaf, issuers)) = parsed.split_first() else {
+            return Self {
+                broken: Some(CertificateError::NotX509.to_string()),
+                ..Self::default()
+            };
         };
-        let Some(leaf) = parsed.first() else {
-            return broken("it holds no certificate in PEM form");
+        let issuer = |certificate: &X509Certificate<'_>| IssuerCertificate {
+            subject: certificate.subject().to_string(),
+            valid: Validity::of(certificate),
+            is_root: certificate.issuer() == certificate.subject(),
         };
         let follows = parsed.iter().zip(parsed.iter().skip(1));
         Self {
             broken: None,
-            key_problem: key_problem(chain.clone(), key_pem),
+            key_problem: None,
             names: names(leaf),
-            valid: (
-                leaf.validity().not_before.timestamp(),
-                leaf.validity().not_after.timestamp(),
-            ),
+            valid: Validity::of(leaf),
+            issuers: issuers.iter().map(issuer).collect(),
             is_in_order: follows.fold(true, |order, (one, next)| order && one.issuer() == next.subject()),
             lacks_intermediates: parsed.len() == 1 && leaf.issuer() != leaf.subject(),
         }
     }
 
-    /// Whole days until it expires; negative once it has.
-    pub(super) fn days_left(&self, now: SystemTime) -> i64 {
-        (self.valid.1 - seconds(now)).div_euclid(24 * 60 * 60)
-    }
-
-    /// Whether it is not valid yet.
-    pub(super) fn is_early(&self, now: SystemTime) -> bool {
-        seconds(now) < self.valid.0
+    /// What is wrong with the dates of the whole chain.
+    pub(super) fn date_problems(&self, now: SystemTime) -> Vec<DateProblem> {
+        let own = ("it".to_owned(), &self.valid, false);
+        let issuers = self.issuers.iter().map(|issuer| {
+            let whose = format!("the certificate of its issuer {}", issuer.subject);
+            (whose, &issuer.valid, issuer.is_root)
+        });
+        let problem = |(what, valid, is_root): (String, &Validity, bool)| {
+            let (is_fault, told) = match valid.days_left(now) {
+                _ if valid.is_to_come(now) => (true, format!("{what} is not valid yet")),
+                // Clients that know a newer one do not look at it.
+                left @ ..0 if is_root => (false, format!("{what}, a root, expired {} days ago", -left)),
+                left @ ..0 => (true, format!("{what} expired {} days ago", -left)),
+                left @ 0..DAYS if !is_root => (false, format!("{what} has {left} days left")),
+                _ => return None,
+            };
+            Some(DateProblem { is_fault, told })
+        };
+        std::iter::once(own).chain(issuers).filter_map(problem).collect()
     }
 
     /// Whether it is for a name, wildcards included.
@@ -86,23 +171,6 @@ fn seconds(time: SystemTime) -> i64 {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn key_problem(chain: Vec<CertificateDer<'static>>, key_pem: &[u8]) -> Option<String> {
-    if key_pem.trim_ascii().is_empty() {
-        return Some("it has no private key".to_owned());
-    }
-    let Ok(key) = PrivateKeyDer::from_pem_slice(key_pem) else {
-        return Some("its private key is not PEM of PKCS#1, PKCS#8 or SEC1 form".to_owned());
-    };
-    let key = match any_supported_type(&key) {
-        Ok(key) => key,
-        Err(error) => return Some(format!("its private key cannot be used: {error}")),
-    };
-    let matches = CertifiedKey::new(chain, key).keys_match();
-    matches
-        .err()
-        .map(|_| "its private key belongs to another certificate".to_owned())
 }
 
 fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
@@ -141,8 +209,13 @@ mod tests {
         let sound = pair("p256.pem", "p256.key");
         assert_eq!((&sound.broken, &sound.key_problem), (&None, &None));
         assert!(sound.covers("localhost") && sound.covers("127.0.0.1") && !sound.covers("example.org"));
-        assert!(sound.days_left(SystemTime::now()) > 1000);
-        assert!(pair("expired.pem", "expired.key").days_left(SystemTime::now()) < 0);
+        assert!(sound.valid.days_left(SystemTime::now()) > 1000);
+        assert!(
+            pair("expired.pem", "expired.key")
+                .valid
+                .days_left(SystemTime::now())
+                < 0
+        );
         let other = pair("p256.pem", "rsa2048.key")
             .key_problem
             .expect("another's key");

@@ -21,6 +21,8 @@ pub(super) struct Facts {
     pub first_call: Result<(), ApiError>,
     /// What is spoken on authentik's port, if the first call raises that question and the port takes connections.
     pub spoken: Option<Spoken>,
+    /// The certificates that authentik shows, if it is called over TLS and not through a proxy.
+    pub shown: Option<Certificate>,
     /// Seconds by which this machine's clock is ahead of authentik's.
     pub clock_ahead: Option<i64>,
     /// The outpost of the token.

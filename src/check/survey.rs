@@ -3,6 +3,8 @@
 mod certificates;
 mod first_call;
 mod lists;
+mod machine;
+mod shown;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +20,6 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::facts::{AccountFacts, Facts, FlowFacts, LoginEnd, MachineFacts, People, SettingsFacts};
-use super::ports::{self, PortKind};
 use crate::config::{Config, ConfigWarning};
 use crate::outpost::bind::account::named_account;
 
@@ -75,6 +76,7 @@ pub(super) async fn survey(
             after: within.unwrap_or_default(),
         }),
         spoken: None,
+        shown: None,
         clock_ahead: None,
         outpost: None,
         release: None,
@@ -91,21 +93,33 @@ pub(super) async fn survey(
         machine: MachineFacts::default(),
         cut_short: None,
     };
-    if scope.machine {
-        facts.machine = machine(config, is_before_start).await;
-    }
-    if scope.certificates {
-        facts.files = config.tls.files.as_ref().map(certificates::in_files);
-    }
-    let asking = ask(&client, config, account, scope, within, &mut facts);
-    match within {
-        None => asking.await,
-        Some(limit) => {
-            if timeout(limit, asking).await.is_err() {
-                facts.cut_short = Some(limit);
-            }
+    let machine = async {
+        match scope.machine {
+            true => machine::survey(config, is_before_start).await,
+            false => MachineFacts::default(),
         }
-    }
+    };
+    let files = config.tls.files.clone().filter(|_| scope.certificates);
+    // A file may be a pipe, and its own limit is that of the survey: it is waited for while authentik is asked.
+    let files = async {
+        let files = files?;
+        let reading = tokio::task::spawn_blocking(move || certificates::in_files(&files));
+        reading.await.ok()
+    };
+    let asking = async {
+        let asked = ask(&client, config, account, scope, within, &mut facts);
+        match within {
+            None => {
+                asked.await;
+                false
+            }
+            Some(limit) => timeout(limit, asked).await.is_err(),
+        }
+    };
+    let (machine, files, is_cut_short) = tokio::join!(machine, files, asking);
+    facts.machine = machine;
+    facts.files = files;
+    facts.cut_short = within.filter(|_| is_cut_short);
     Ok(facts)
 }
 
@@ -128,6 +142,10 @@ async fn ask(
     if facts.first_call.is_err() {
         return;
     }
+    // A proxy is asked for a connection by requests only.
+    if facts.settings.is_https && facts.settings.proxy.is_none() {
+        facts.shown = shown::on(&host, port).await;
+    }
     facts.outpost = Some(client.outpost().await);
     facts.release = Some(client.release().await.map(|release| release.to_string()));
     let Some(Ok(outpost)) = facts.outpost.clone() else {
@@ -138,7 +156,7 @@ async fn ask(
         Some(Ok(providers)) => providers.clone(),
         _ => Vec::new(),
     };
-    if scope.certificates && facts.files.is_none() {
+    if scope.certificates && config.tls.files.is_none() {
         for provider in &providers {
             facts.certificates.push(certificates::of(client, provider).await);
         }
@@ -291,31 +309,5 @@ async fn hear(client: &Client, outpost: &str) -> Result<(), Disconnect> {
         Ok(Some(Event::Disconnected { cause })) => Err(cause),
         Ok(Some(_)) => Ok(()),
         Ok(None) | Err(_) => Err(Disconnect::Silent(EVENTS_LIMIT)),
-    }
-}
-
-async fn machine(config: &Config, is_before_start: bool) -> MachineFacts {
-    let listen = &config.listen;
-    let lists = [
-        (PortKind::Ldap, &listen.ldap),
-        (PortKind::Ldaps, &listen.ldaps),
-        (PortKind::Http, &listen.metrics),
-    ];
-    let mut held = Vec::new();
-    for (kind, addresses) in lists {
-        for address in addresses {
-            let problem = if is_before_start {
-                ports::not_free(*address).await
-            } else {
-                ports::not_ours(kind, *address).await
-            };
-            held.push((kind.name(), *address, problem));
-        }
-    }
-    MachineFacts {
-        is_before_start,
-        ports: held,
-        open_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum,
-        max_connections: config.limits.max_connections,
     }
 }

@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 mod causes;
+mod chains;
 
 /// Whose login is tried unless something else is said.
 const SERVICE: &str = "ldapservice";

@@ -93,7 +93,9 @@ fn of_unreachable(url: &str, cause: &Unreachable) -> &'static str {
              in AUTHENTIK_LDAP__CA_FILE (--ca-file), or set AUTHENTIK_INSECURE=true"
         }
         Unreachable::WrongName(_) => "use a host name in AUTHENTIK_HOST that the certificate covers",
-        Unreachable::Expired => "renew authentik's certificate, or correct the clock of this machine",
+        Unreachable::Expired => {
+            "renew authentik's certificate together with its issuers', or correct the clock of this machine"
+        }
         Unreachable::Tls(_) => {
             "AUTHENTIK_HOST may begin with https:// but name a port that speaks http (authentik's 9000): write http://, or name \
              the https port (authentik's 9443); or a proxy in between speaks another protocol"

@@ -29,8 +29,8 @@ pub enum Unreachable {
     /// The certificate is for another name.
     #[error("its certificate is for another host name ({0})")]
     WrongName(String),
-    /// The certificate has expired or is not valid yet.
-    #[error("its certificate has expired or is not valid yet")]
+    /// The certificate, or another of its chain, has expired or is not valid yet.
+    #[error("its certificate, or one of its issuers', has expired or is not valid yet")]
     Expired,
     /// Another TLS failure.
     #[error("TLS failed ({0})")]

@@ -1,10 +1,12 @@
 //! The way to authentik, the token, and the outpost it stands for.
 
+use std::time::SystemTime;
+
 use akldap_authentik::ApiError;
 
 use crate::check::cause::{code_of, code_of_list, code_of_release, first_fault, not_reached, told_by};
 use crate::check::facts::{Facts, ListError};
-use crate::check::verdict::{Area, Check, Verdict, after, fault_if, said};
+use crate::check::verdict::{Area, Check, Verdict, after, fault_if, joined, said};
 
 /// Seconds by which clocks may differ before codes and certificates are judged differently.
 const CLOCK_TOLERANCE: i64 = 10;
@@ -53,10 +55,15 @@ pub(super) const CHECKS: &[Check] = &[
             // TLS may be what took so long.
             (Some(("AK108", _)), _) => after("AK108"),
             _ if !facts.settings.is_https => Verdict::NotSeen("AUTHENTIK_HOST is not https".to_owned()),
-            _ if facts.settings.insecure => {
-                Verdict::Warning("AUTHENTIK_INSECURE is set: it was not checked".to_owned())
+            _ => {
+                let unchecked = "AUTHENTIK_INSECURE is set: it was not checked".to_owned();
+                let problems = facts.settings.insecure.then_some(unchecked).into_iter();
+                let problems = joined(problems.chain(date_problems(facts)));
+                problems.map_or_else(
+                    || Verdict::Well("chain, name and dates".to_owned()),
+                    Verdict::Warning,
+                )
             }
-            _ => Verdict::Well("chain, name and dates".to_owned()),
         },
     },
     Check {
@@ -283,6 +290,19 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
 ];
+
+/// What is wrong with the dates of the certificates that authentik shows, although they are accepted here.
+fn date_problems(facts: &Facts) -> impl Iterator<Item = String> {
+    let now = SystemTime::now();
+    let problems = facts.shown.iter().flat_map(move |shown| shown.date_problems(now));
+    problems.map(|problem| match problem.is_fault {
+        true => format!(
+            "{}: it is accepted here, and will be refused elsewhere",
+            problem.told
+        ),
+        false => problem.told,
+    })
+}
 
 /// What a check says that is about the answers of all calls.
 fn told(facts: &Facts, code: &'static str, well: &str) -> Verdict {

@@ -9,9 +9,6 @@ use crate::check::certificate::Certificate;
 use crate::check::facts::{CertificateFacts, Facts};
 use crate::check::verdict::{Area, Check, Verdict, after, fault_if, joined, said};
 
-/// Days before a certificate expires from which there is a warning.
-const DAYS: i64 = 21;
-
 pub(super) const CHECKS: &[Check] = &[
     Check {
         code: "AK401",
@@ -76,23 +73,27 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         code: "AK404",
         area: Area::Certificates,
-        title: "it is valid today and for a while",
-        why: "clients refuse an expired certificate",
-        fix: "System > Certificates: renew it, or have it discovered again from the folder certs; or renew the files of AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE and AUTHENTIK_LDAP__TLS_KEY_FILE",
+        title: "it and its issuers' are valid today and for a while",
+        why: "clients refuse an expired certificate, and one whose issuer's has expired",
+        fix: "System > Certificates: renew it together with its issuers' certificates, or have it discovered again from the folder certs; or renew the files of AUTHENTIK_LDAP__TLS_CERTIFICATE_FILE and AUTHENTIK_LDAP__TLS_KEY_FILE",
         judge: |facts| {
-            let now = SystemTime::now();
-            let days = |(_, certificate): (&str, &Certificate)| certificate.days_left(now);
             any(facts, || {
-                let early = read(facts).find(|(_, certificate)| certificate.is_early(now));
-                let Some(least) = read(facts).min_by_key(|pair| days(*pair)) else {
+                if read(facts).next().is_none() {
                     return after("AK402");
+                }
+                let now = SystemTime::now();
+                let told = |is_fault: bool| {
+                    joined(read(facts).flat_map(move |(name, certificate)| {
+                        let problems = certificate.date_problems(now).into_iter();
+                        let problems = problems.filter(move |problem| problem.is_fault == is_fault);
+                        problems.map(move |problem| format!("{name:?}: {}", problem.told))
+                    }))
                 };
-                let left = days(least);
-                match (early, left) {
-                    (Some((name, _)), _) => Verdict::Fault(format!("{name:?}: it is not valid yet")),
-                    (None, ..0) => Verdict::Fault(format!("{:?}: it expired {} days ago", least.0, -left)),
-                    (None, 0..DAYS) => Verdict::Warning(format!("{:?}: {left} days left", least.0)),
-                    (None, _) => Verdict::Well(format!("{left} days left")),
+                let left = read(facts).map(|(_, certificate)| certificate.valid.days_left(now));
+                match (told(true), told(false)) {
+                    (Some(fault), _) => Verdict::Fault(fault),
+                    (None, Some(warning)) => Verdict::Warning(warning),
+                    (None, None) => Verdict::Well(format!("{} days left", left.min().unwrap_or(0))),
                 }
             })
         },

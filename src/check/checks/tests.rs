@@ -6,7 +6,7 @@ use akldap_authentik::flow::{FirstStage, FlowError};
 use akldap_authentik::{ApiError, LdapProvider, Unreachable};
 
 use super::*;
-use crate::check::certificate::Certificate;
+use crate::check::certificate::{Certificate, IssuerCertificate, Validity};
 use crate::check::facts::{
     AccountFacts, CertificateFacts, Facts, FileFacts, FlowFacts, ListError, MachineFacts, People,
     SettingsFacts,
@@ -40,7 +40,11 @@ fn codes_are_unique_in_order_and_explained_on_the_page() {
 fn facts() -> Facts {
     let certificate = Certificate {
         names: vec!["ldap.example.org".to_owned()],
-        valid: (0, i64::MAX),
+        valid: Validity {
+            from: 0,
+            until: i64::MAX,
+        },
+        issuers: Vec::new(),
         is_in_order: true,
         ..Certificate::default()
     };
@@ -60,6 +64,7 @@ fn facts() -> Facts {
         addresses: Ok(vec!["192.0.2.1".to_owned()]),
         first_call: Ok(()),
         spoken: None,
+        shown: None,
         clock_ahead: Some(1),
         outpost: None,
         release: Some(Ok("2026.5.1".to_owned())),
@@ -689,6 +694,53 @@ fn a_list_of_which_nothing_can_be_read_is_a_fault() {
 }
 
 /// The certificate in files is judged as one of authentik's, and what authentik has does not matter then.
+/// Clients look at every certificate on the way to a root they know.
+#[test]
+fn the_dates_of_issuers_count_too() {
+    let day = 24 * 60 * 60;
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("after 1970");
+    let now = i64::try_from(now.as_secs()).expect("this century");
+    let with_issuer = |from, until, is_root| {
+        let mut facts = facts();
+        for found in &mut facts.certificates {
+            if let Some(Ok(found)) = &mut found.certificate {
+                found.issuers.push(IssuerCertificate {
+                    subject: "CN=Intermediate".to_owned(),
+                    valid: Validity { from, until },
+                    is_root,
+                });
+            }
+        }
+        verdict("AK404", &facts)
+    };
+    let whose = "the certificate of its issuer CN=Intermediate";
+    for (from, until, expected) in [
+        (
+            0,
+            now - day + 3600,
+            format!("Fault(\"\\\"ldap\\\": {whose} expired 1 days ago\")"),
+        ),
+        (
+            now + day,
+            now + 9 * day,
+            format!("Fault(\"\\\"ldap\\\": {whose} is not valid yet\")"),
+        ),
+        (
+            0,
+            now + 3 * day + 3600,
+            format!("Warning(\"\\\"ldap\\\": {whose} has 3 days left\")"),
+        ),
+    ] {
+        assert_eq!(format!("{:?}", with_issuer(from, until, false)), expected);
+    }
+    let root = with_issuer(0, now - day, true);
+    assert!(
+        matches!(&root, Verdict::Warning(seen) if seen.contains("CN=Intermediate, a root, expired")),
+        "{root:?}"
+    );
+    assert!(matches!(with_issuer(0, now + 90 * day, false), Verdict::Well(_)));
+}
+
 #[test]
 fn files_are_judged_in_place_of_authentiks_certificates() {
     let in_files = |change: fn(&mut Certificate)| {
@@ -712,7 +764,7 @@ fn files_are_judged_in_place_of_authentiks_certificates() {
             "AK403",
             (|found| found.key_problem = Some("another's".to_owned())) as fn(&mut Certificate),
         ),
-        ("AK404", |found| found.valid.1 = 1),
+        ("AK404", |found| found.valid.until = 1),
         ("AK405", |found| found.names.clear()),
     ] {
         assert_eq!(faults(&in_files(change)), [code]);
@@ -842,7 +894,7 @@ fn each_judgement_follows_from_facts_alone() {
             let soon = i64::try_from(now).expect("this century") + 3 * 24 * 60 * 60;
             for facts in &mut facts.certificates {
                 if let Some(Ok(found)) = &mut facts.certificate {
-                    found.valid.1 = soon;
+                    found.valid.until = soon;
                 }
             }
         }),
