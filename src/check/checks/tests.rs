@@ -307,7 +307,7 @@ fn each_cause_is_told_by_one_code_wherever_it_is_met() {
 
 /// A redirect out of a flow is a proxy's, too.
 #[test]
-fn a_redirect_out_of_a_flow_is_told_as_a_proxys() {
+fn a_redirect_out_of_a_flow_is_told_as_one_of_a_proxy() {
     let error = || FlowError::ForeignRedirect {
         to: "https://login.example/".to_owned(),
     };
