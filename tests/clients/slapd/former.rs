@@ -228,7 +228,7 @@ const LISTED: &[Listed] = &[
         },
     },
     Listed {
-        told: "`*` and `+` together show no operational attributes of users beside those times and `memberOf`",
+        told: "`*` and `+` together show no operational attributes of users besides those times and `memberOf`",
         level: |asked, ours, theirs| {
             if asked.names("*") && asked.names("+") {
                 for (dn, entry) in theirs {
