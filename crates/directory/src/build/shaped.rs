@@ -182,7 +182,7 @@ impl Snapshot {
             builder.carry_group(group);
         }
         let shown = Shown {
-            operational: operational(shape, &builder.attributes),
+            operational: [&shape.users, &shape.groups].map(|shape| operational(shape, &builder.attributes)),
             always: [always(&shape.users), always(&shape.groups)],
         };
         let (mut snapshot, mut warnings) = builder.finish()?;
@@ -272,8 +272,8 @@ fn number_source(record: &Carried<'_>, before: u32, had_own: bool) -> Result<u32
     })
 }
 
-fn operational(shape: &Shape, attributes: &AttributeTable) -> Vec<AttributeId> {
-    let all = shape.users.attributes().iter().chain(shape.groups.attributes());
+fn operational(shape: &EntryShape, attributes: &AttributeTable) -> Vec<AttributeId> {
+    let all = shape.attributes().iter();
     let operational = all.filter(|attribute| matches!(&attribute.show, Show::Made(made) if made.operational));
     let mut ids: Vec<AttributeId> = operational
         .filter_map(|attribute| attributes.find_any_case(attribute.name.as_bytes()))

@@ -100,7 +100,9 @@ fn irregular_pieces<'a>(
     let records = &context.snapshot.records;
     let mut stored = Elements(records.block(record)?);
     let mut list = Some(records.attribute_lists.get(record.attribute_list)?);
-    let always = always(context, entry).iter().filter(|id| !computed.contains(id));
+    let shown = &context.snapshot.shown;
+    let (always, operational) = (shown.always(entry), shown.operational(entry));
+    let always = always.iter().filter(|id| !computed.contains(id));
     let computed = computed.iter().chain(always).copied();
     for id in std::iter::once(AttributeId::OBJECT_CLASS).chain(computed) {
         if !record.overrides(id)
@@ -111,22 +113,12 @@ fn irregular_pieces<'a>(
         }
         for id in list.take().into_iter().flatten() {
             let element = stored.read()?;
-            if !context.snapshot.shown.operational.contains(id) {
+            if !operational.contains(id) {
                 each(Piece::Run(element.whole))?;
             }
         }
     }
     stored.end()
-}
-
-/// The computed attributes that a shape shows in addition.
-fn always<'a>(context: &Context<'a>, entry: Entry) -> &'a [AttributeId] {
-    let [users, groups] = &context.snapshot.shown.always;
-    match entry {
-        Entry::User(_) => users,
-        Entry::Group(_) => groups,
-        Entry::Container(_) | Entry::VirtualGroup(_) => &[],
-    }
 }
 
 /// Whether the default answer has an attribute found under a number; if it is stored, under any of its names.
@@ -136,10 +128,11 @@ pub(crate) fn is_in_default_answer(
     id: AttributeId,
     attribute: &Attribute<'_>,
 ) -> bool {
+    let shown = &context.snapshot.shown;
     if matches!(attribute, Attribute::Stored(_)) {
-        return !context.snapshot.shown.operational.contains(&id);
+        return !shown.operational(entry).contains(&id);
     }
-    if id == AttributeId::OBJECT_CLASS || always(context, entry).contains(&id) {
+    if id == AttributeId::OBJECT_CLASS || shown.always(entry).contains(&id) {
         return true;
     }
     match entry {

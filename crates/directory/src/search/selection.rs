@@ -91,7 +91,10 @@ impl Selection {
             _ => false,
         };
         let exists = attribute.first.is_some() || attribute.known.is_some();
-        if exists && self.names.len() < MAX_NAMES && !self.names.iter().any(same) {
+        // What only another name finds is found, too, if that is among those asked for.
+        if let Some(known) = self.names.iter_mut().find(|known| same(known)) {
+            known.alias = known.alias.or(attribute.alias);
+        } else if exists && self.names.len() < MAX_NAMES {
             self.names.push(attribute);
         }
     }
@@ -155,7 +158,7 @@ impl Selection {
                 }
             }
         }
-        let made = &context.snapshot.shown.operational;
+        let made = context.snapshot.shown.operational(entry);
         if self.operational {
             for &id in made {
                 if let Some(attribute) = context.attribute(entry, id)? {

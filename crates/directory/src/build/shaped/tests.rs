@@ -244,6 +244,44 @@ fn an_operational_attribute_is_shown_to_those_who_ask() {
 }
 
 #[test]
+fn what_is_operational_of_users_is_not_of_groups() {
+    let mut shape = users([]);
+    let key = |kind, template: &str, operational| {
+        Show::Made(Made {
+            templates: vec![Template::new(template, kind).unwrap()],
+            syntax: None,
+            operational,
+        })
+    };
+    shape
+        .users
+        .set("recordKey", key(Kind::User, "{{ pk }}", true))
+        .unwrap();
+    shape
+        .groups
+        .set("recordKey", key(Kind::Group, "{{ num_pk }}", false))
+        .unwrap();
+    // Whatever else is shown differently.
+    shape.groups.set("memberUid", Show::Always).unwrap();
+    let (snapshot, _) = shaped(&snapshot(), &shape);
+    let asked = |filter: &str, attributes: &[&'static str]| {
+        let entry = search(&snapshot, filter)
+            .attributes(attributes)
+            .entries()
+            .remove(0);
+        entry.get("recordKey").len()
+    };
+    let (bob, staff) = ("(&(cn=bob)(objectClass=person))", "(cn=staff)");
+    for (attributes, of_bob, of_staff) in [(&[][..], 0, 1), (&["+"], 1, 0), (&["*", "recordKey"], 1, 1)] {
+        assert_eq!(
+            (asked(bob, attributes), asked(staff, attributes)),
+            (of_bob, of_staff),
+            "{attributes:?}"
+        );
+    }
+}
+
+#[test]
 fn a_template_that_fails_leaves_the_attribute_out_and_is_told_once() {
     let mut builder = builder();
     add_user(&mut builder, 40, "dora", r#"{"number":"x1"}"#);

@@ -266,3 +266,19 @@ fn there_is_a_limit_to_names() {
         MAX_NAMES
     );
 }
+
+#[test]
+fn both_names_of_containers_are_returned_if_both_are_asked_for() {
+    for names in [["cn", "commonName"], ["commonName", "cn"]] {
+        let found = query("(ou=users)").attributes(&names).entries();
+        assert_eq!(found[0].get("commonName"), ["users"], "{names:?}");
+        let found = query("(&(cn=alice)(objectClass=user))")
+            .attributes(&names)
+            .entries();
+        assert_eq!(found[0].get("cn"), ["alice"]);
+    }
+    assert_eq!(
+        query("(ou=users)").attributes(&["cn"]).entries()[0].get("commonName"),
+        [""; 0]
+    );
+}
