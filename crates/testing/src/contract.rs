@@ -172,7 +172,11 @@ impl ContractEntry {
                 continue;
             }
             if name.eq_ignore_ascii_case("objectClass") {
-                let class = |value: &[u8]| String::from_utf8_lossy(value).trim().to_lowercase();
+                // Two spellings of a letter are one; others than this do not occur.
+                let class = |value: &[u8]| {
+                    let text = String::from_utf8_lossy(value).trim().to_lowercase();
+                    text.replace("a\u{308}", "\u{e4}")
+                };
                 let mut all = self.own("objectClass").unwrap_or_default().to_vec();
                 for value in values {
                     if !value.is_empty() && !all.iter().any(|other| class(other) == class(&value)) {
