@@ -255,11 +255,11 @@ fn what_is_operational_of_users_is_not_of_groups() {
     };
     shape
         .users
-        .set("recordKey", key(Kind::User, "{{ pk }}", true))
+        .set("recordKey", key(RecordKind::User, "{{ pk }}", true))
         .unwrap();
     shape
         .groups
-        .set("recordKey", key(Kind::Group, "{{ num_pk }}", false))
+        .set("recordKey", key(RecordKind::Group, "{{ num_pk }}", false))
         .unwrap();
     // Whatever else is shown differently.
     shape.groups.set("memberUid", Show::Always).unwrap();
