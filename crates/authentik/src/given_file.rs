@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 static LIMIT: OnceLock<Duration> = OnceLock::new();
 
 /// Octets read at once.
-const CHUNK: usize = 8 << 10;
+const CHUNK: usize = 16 << 10;
 /// What some editors write before a text in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -66,13 +66,14 @@ pub fn read(path: &Path, most: usize, patience: Duration) -> io::Result<Zeroizin
             Err(error) => return Err(error),
         };
         if must_wait {
+            // What is there at once is read whatever time it takes: its octets are limited.
             let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(late(octets.is_empty(), patience));
+            }
             if !is_coming(&file, left)? {
                 return Ok(octets);
             }
-        }
-        if !kind.is_file() && Instant::now() >= until {
-            return Err(late(octets.is_empty(), patience));
         }
     }
 }
