@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use akldap_authentik as authentik;
 use akldap_directory::{Builder, Snapshot, Tree};
-use akldap_workload::{process, sample, wire};
+use akldap_workload::process::{self, CpuUse};
+use akldap_workload::{sample, wire};
 use ldap3_proto::proto::LdapSearchScope;
 
 #[global_allocator]
@@ -283,7 +284,7 @@ fn search_all(name: &str, filter: &str, attributes: &[&str], snapshots: &[Arc<Sn
 
 /// What `work` returns, and the CPU time all threads took for it.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let before = process::cpu(std::process::id());
+    let before = CpuUse::of(std::process::id());
     let result = work();
-    (result, process::cpu(std::process::id()).saturating_sub(before))
+    (result, before.until_now())
 }

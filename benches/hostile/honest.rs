@@ -45,7 +45,7 @@ impl Seen {
 
 /// What all of them saw in one span of time.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct Observed {
     /// Searches on an open connection.
     pub searches: Seen,
     /// Connect, bind, search, close.
@@ -57,7 +57,7 @@ pub struct Report {
 /// Honest clients at work, on a thread of their own.
 pub struct Honest {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<anyhow::Result<Report>>,
+    thread: JoinHandle<anyhow::Result<Observed>>,
 }
 
 impl Honest {
@@ -73,7 +73,7 @@ impl Honest {
     ///
     /// # Errors
     /// When they could not work at all.
-    pub fn finish(self) -> anyhow::Result<Report> {
+    pub fn finish(self) -> anyhow::Result<Observed> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread
             .join()
@@ -81,7 +81,7 @@ impl Honest {
     }
 }
 
-fn work(address: SocketAddr, user: &str, stop: &Arc<AtomicBool>) -> anyhow::Result<Report> {
+fn work(address: SocketAddr, user: &str, stop: &Arc<AtomicBool>) -> anyhow::Result<Observed> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -97,15 +97,15 @@ fn work(address: SocketAddr, user: &str, stop: &Arc<AtomicBool>) -> anyhow::Resu
                 Arc::clone(&errors),
             ));
         }
-        let mut report = Report::default();
+        let mut observed = Observed::default();
         while let Some(waits) = searchers.join_next().await {
-            report.searches.waits.extend(waits??);
+            observed.searches.waits.extend(waits??);
         }
         while let Some(waits) = people.join_next().await {
-            report.logins.waits.extend(waits??);
+            observed.logins.waits.extend(waits??);
         }
-        report.errors = errors.load(Ordering::Relaxed);
-        Ok(report)
+        observed.errors = errors.load(Ordering::Relaxed);
+        Ok(observed)
     })
 }
 

@@ -21,9 +21,9 @@ use std::time::{Duration, Instant};
 use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope};
 
 use akldap_testing::released::{Akldap, BASE, SEARCHER, password, user_dn};
-use akldap_workload::process;
+use akldap_workload::process::{self, CpuUse};
 use akldap_workload::wire::{self, Encoded};
-use honest::{Client, Honest, Report};
+use honest::{Client, Honest, Observed};
 use options::Options;
 
 /// Until the allocator has given back what it will give back.
@@ -97,16 +97,16 @@ fn idle(options: &Options) -> anyhow::Result<()> {
     );
     println!("| equality search, 4 connections | server µs CPU | p50 µs | p99 µs | per second |");
     println!("| --- | --: | --: | --: | --: |");
-    for (name, row) in [("before", &alone), ("beside them", &beside), ("after", &again)] {
+    for (name, figures) in [("before", &alone), ("beside them", &beside), ("after", &again)] {
         println!(
             "| {name} | {:.1} | {} | {} | {:.0} |",
-            row.cpu, row.p50, row.p99, row.rate
+            figures.cpu, figures.p50, figures.p99, figures.rate
         );
     }
     Ok(())
 }
 
-struct Row {
+struct SearchFigures {
     cpu: f64,
     p50: u64,
     p99: u64,
@@ -114,14 +114,14 @@ struct Row {
 }
 
 /// Four connections that search one time after the other.
-async fn searches(server: &Akldap, bind: &Encoded, span: Duration) -> anyhow::Result<Row> {
+async fn searches(server: &Akldap, bind: &Encoded, span: Duration) -> anyhow::Result<SearchFigures> {
     let request = Encoded::new(equality("user000042"), vec![])?;
     let mut clients = tokio::task::JoinSet::new();
     let mut open = Vec::new();
     for _ in 0..4 {
         open.push(Client::bound(server.address, bind).await?);
     }
-    let (cpu, begin) = (process::cpu(server.pid()), Instant::now());
+    let (cpu, begin) = (CpuUse::of(server.pid()), Instant::now());
     for mut client in open {
         let request = request.clone();
         clients.spawn(async move {
@@ -138,7 +138,7 @@ async fn searches(server: &Akldap, bind: &Encoded, span: Duration) -> anyhow::Re
     while let Some(done) = clients.join_next().await {
         waits.extend(done??);
     }
-    let cpu = process::cpu(server.pid()).saturating_sub(cpu);
+    let cpu = cpu.until_now();
     waits.sort_unstable();
     let count = waits.len().max(1);
     let at = |part: f64| {
@@ -147,7 +147,7 @@ async fn searches(server: &Akldap, bind: &Encoded, span: Duration) -> anyhow::Re
             .copied()
             .unwrap_or_default()
     };
-    Ok(Row {
+    Ok(SearchFigures {
         cpu: cpu.as_secs_f64() * 1e6 / count as f64,
         p50: at(0.5),
         p99: at(0.99),
@@ -208,12 +208,12 @@ fn attack(options: &Options) -> anyhow::Result<()> {
     );
     println!("| honest clients | searches | p50 ms | p99 ms | logins | p50 ms | p99 ms | errors |");
     println!("| --- | --: | --: | --: | --: | --: | --: | --: |");
-    for (name, report) in [
+    for (name, observed) in [
         ("before", &mut before),
         ("beside them", &mut under),
         ("after", &mut after),
     ] {
-        print(name, report);
+        print(name, observed);
     }
     println!(
         "\nRSS before {} MB, at most {} MB, {} s after {} MB ({:+.1} %).",
@@ -226,15 +226,15 @@ fn attack(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print(name: &str, report: &mut Report) {
-    let (searches, logins) = (report.searches.waits.len(), report.logins.waits.len());
+fn print(name: &str, observed: &mut Observed) {
+    let (searches, logins) = (observed.searches.waits.len(), observed.logins.waits.len());
     println!(
         "| {name} | {searches} | {:.2} | {:.2} | {logins} | {:.2} | {:.2} | {} |",
-        report.searches.percentile_ms(0.5),
-        report.searches.percentile_ms(0.99),
-        report.logins.percentile_ms(0.5),
-        report.logins.percentile_ms(0.99),
-        report.errors
+        observed.searches.percentile_ms(0.5),
+        observed.searches.percentile_ms(0.99),
+        observed.logins.percentile_ms(0.5),
+        observed.logins.percentile_ms(0.99),
+        observed.errors
     );
 }
 

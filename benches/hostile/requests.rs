@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 
 use super::options::Options;
 use akldap_testing::released::Akldap;
-use akldap_workload::process;
+use akldap_workload::process::CpuUse;
 use akldap_workload::wire::{Answer, Frame, SEARCH_DONE};
 use kinds::{Port, RequestKind};
 
@@ -23,8 +23,6 @@ const TIMES: u32 = 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For what the server does after its answer.
 const SETTLE: Duration = Duration::from_millis(20);
-/// What `/proc/<pid>/stat` counts in.
-const TICK: Duration = Duration::from_millis(10);
 
 /// Runs it.
 ///
@@ -67,18 +65,12 @@ fn cost_of(server: &Akldap, kind: &RequestKind) -> anyhow::Result<(String, Durat
     // What is done once for a kind, such as a list that is made at its first use, is not the price of a request.
     let answer = send(address, kind)?;
     std::thread::sleep(SETTLE);
-    let (before, total) = (process::cpu_of_threads(pid), process::cpu_total(pid));
+    let cpu = CpuUse::of(pid);
     for _ in 0..TIMES {
         send(address, kind)?;
     }
     std::thread::sleep(SETTLE);
-    let of_thread = |(thread, after): (u32, Duration)| {
-        after.saturating_sub(before.get(&thread).copied().unwrap_or_default())
-    };
-    let fine: Duration = process::cpu_of_threads(pid).into_iter().map(of_thread).sum();
-    // Coarse, but it misses no thread that ended meanwhile.
-    let coarse = process::cpu_total(pid).saturating_sub(total);
-    Ok((answer, fine.max(coarse.saturating_sub(TICK)) / TIMES))
+    Ok((answer, cpu.until_now() / TIMES))
 }
 
 /// Sends a request over a connection of its own, and waits until it was dealt with: until a small search behind it is

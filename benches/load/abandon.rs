@@ -9,7 +9,7 @@ use ldap3_proto::proto::{LdapFilter, LdapOp, LdapSearchScope};
 
 use super::connection::Connection;
 use akldap_testing::released::{Akldap, BASE, SEARCHER, password, user_dn};
-use akldap_workload::process;
+use akldap_workload::process::{self, CpuUse};
 use akldap_workload::wire::{self, Encoded};
 
 /// Times each is measured; the worst counts.
@@ -31,7 +31,7 @@ pub fn run(own: &Akldap, entries: usize) -> anyhow::Result<()> {
         "| filter | to its end: CPU ms | after the abandon: CPU ms, worst of {RUNS} | octets still sent |"
     );
     println!("| --- | --: | --: | --: |");
-    // What clients of other parts left behind comes to its end.
+    // What clients of other parts left behind ends.
     std::thread::sleep(SETTLE);
     let hopeless = ldap3_proto::parse_ldap_filter_str("(mail=*a*b*c*)")?;
     for (name, filter, taken) in [
@@ -40,9 +40,9 @@ pub fn run(own: &Akldap, entries: usize) -> anyhow::Result<()> {
     ] {
         let request = Encoded::new(wire::search(BASE, LdapSearchScope::Subtree, filter, &[]), vec![])?;
         let mut connection = Connection::bound(own.address, &user_dn(SEARCHER), &password(SEARCHER))?;
-        let before = process::cpu(own.pid());
+        let before = CpuUse::of(own.pid());
         connection.raw_answer(&request)?;
-        let whole = process::cpu(own.pid()) - before;
+        let whole = before.until_now();
         let (mut worst, mut most) = (Duration::ZERO, 0);
         for _ in 0..RUNS {
             let (cpu, octets) = give_up(own, &request, taken)?;
@@ -75,7 +75,7 @@ fn give_up(own: &Akldap, request: &Encoded, taken: usize) -> anyhow::Result<(Dur
     }
     out.clear();
     Encoded::new(LdapOp::AbandonRequest(1), vec![])?.write(2, &mut out);
-    let before = process::cpu(own.pid());
+    let before = CpuUse::of(own.pid());
     stream.write_all(&out)?;
     stream.set_read_timeout(Some(QUIET))?;
     let (mut after, begin) = (0, Instant::now());
@@ -90,7 +90,7 @@ fn give_up(own: &Akldap, request: &Encoded, taken: usize) -> anyhow::Result<(Dur
             bail!("the server does not stop");
         }
     }
-    Ok((process::cpu(own.pid()) - before, after))
+    Ok((before.until_now(), after))
 }
 
 fn ms(time: Duration) -> f64 {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use akldap_workload::process;
+use akldap_workload::process::CpuUse;
 use akldap_workload::wire::{self, Answer, Encoded, Frame};
 
 /// Room for answers of one connection; large ones arrive in pieces of it.
@@ -122,7 +122,7 @@ async fn run_all(load: &Load) -> anyhow::Result<Measured> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let mut tasks = JoinSet::new();
-    let (cpu, begin) = (process::cpu(load.pid), Instant::now());
+    let (cpu, begin) = (CpuUse::of(load.pid), Instant::now());
     let until = begin + load.duration;
     // Every connection starts elsewhere in the list, so that they do not all ask the same at once.
     let step = load.requests.len().div_ceil(load.connections).max(1);
@@ -147,7 +147,7 @@ async fn run_all(load: &Load) -> anyhow::Result<Measured> {
     while let Some(worker) = tasks.join_next().await {
         measured.join(worker??.measured);
     }
-    measured.end(begin.elapsed(), process::cpu(load.pid).saturating_sub(cpu));
+    measured.end(begin.elapsed(), cpu.until_now());
     Ok(measured)
 }
 

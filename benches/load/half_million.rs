@@ -23,7 +23,7 @@ use super::report::{figure, megabytes};
 use super::slapd::{self, Ldif, Slapd};
 use super::{Echo, memory};
 use akldap_testing::released::{Akldap, BASE, SEARCHER, password, user_dn};
-use akldap_workload::process;
+use akldap_workload::process::{self, CpuUse};
 use akldap_workload::wire::{self, Encoded};
 use rows::{Asked, Names, Reported};
 
@@ -38,7 +38,7 @@ const EACH: usize = 5;
 /// How often what takes long is asked.
 const HEAVY: usize = 5;
 /// Octets up to which an answer is echoed.
-const ECHOED: usize = 64 << 20;
+const ECHOED: usize = 1 << 30;
 
 /// One row of the table.
 struct ComparedRow {
@@ -171,7 +171,7 @@ fn binds(
     let one_by_one = |from: usize, count: usize, word: &str, code: i32| {
         let (names, word) = (names.clone(), word.to_owned());
         move |address, pid| {
-            let (begin, cpu) = (Instant::now(), process::cpu_total(pid));
+            let (begin, cpu) = (Instant::now(), CpuUse::of(pid));
             let mut measured = Measured::default();
             for number in from..from + count {
                 let name = names.user(number);
@@ -182,12 +182,12 @@ fn binds(
                     code,
                 )?);
             }
-            measured.end(begin.elapsed(), process::cpu_total(pid).saturating_sub(cpu));
+            measured.end(begin.elapsed(), cpu.until_now());
             Ok(measured)
         }
     };
     let at_once = |address, pid| {
-        let (begin, cpu) = (Instant::now(), process::cpu_total(pid));
+        let (begin, cpu) = (Instant::now(), CpuUse::of(pid));
         let threads: Vec<_> = (0..AT_ONCE)
             .map(|thread| {
                 let logins = one_by_one(2 * LOGINS + thread * EACH, EACH, "", 0);
@@ -199,7 +199,7 @@ fn binds(
             let one = thread.join().map_err(|_| anyhow::anyhow!("a login panicked"))??;
             measured.join(one);
         }
-        measured.end(begin.elapsed(), process::cpu_total(pid).saturating_sub(cpu));
+        measured.end(begin.elapsed(), cpu.until_now());
         Ok(measured)
     };
     let name = names.user(1);
@@ -327,7 +327,7 @@ fn repeat(
     times: usize,
 ) -> anyhow::Result<Measured> {
     let mut connection = bound(address)?;
-    let (begin, cpu) = (Instant::now(), process::cpu(pid));
+    let (begin, cpu) = (Instant::now(), CpuUse::of(pid));
     let mut measured = Measured::default();
     for _ in 0..times {
         let since = Instant::now();
@@ -337,7 +337,7 @@ fn repeat(
         }
         measured.count(since.elapsed());
     }
-    measured.end(begin.elapsed(), process::cpu(pid).saturating_sub(cpu));
+    measured.end(begin.elapsed(), cpu.until_now());
     Ok(measured)
 }
 

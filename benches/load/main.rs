@@ -36,10 +36,10 @@ use self::connection::Connection;
 use self::dump::Dump;
 use self::generator::{Load, Measured};
 use self::options::Options;
-use self::report::Row;
+use self::report::ReportRow;
 use self::slapd::{Ldif, Slapd};
 use akldap_testing::released::{Akldap, BASE, SEARCHER, password, user_dn};
-use akldap_workload::process::{self, Process};
+use akldap_workload::process::{self, CpuUse, Process};
 use akldap_workload::wire::{self, Encoded};
 
 /// Connections of every case but those that are measured at several numbers.
@@ -177,7 +177,7 @@ impl Stage<'_> {
             let echo = alike
                 .then(|| run(echo.address, echo.process.pid()).context("echo"))
                 .transpose()?;
-            Row {
+            ReportRow {
                 name: name.to_owned(),
                 shape,
                 own,
@@ -240,7 +240,7 @@ impl Stage<'_> {
         let slapd = slapd
             .map(|slapd| walk(slapd.address, slapd.process.pid(), self.options))
             .transpose()?;
-        Row {
+        ReportRow {
             name: format!("walk, a page of {PAGE}"),
             shape: (1, 1),
             own,
@@ -255,7 +255,7 @@ impl Stage<'_> {
 
 fn walk(address: SocketAddr, pid: u32, options: &Options) -> anyhow::Result<Measured> {
     let mut connection = Connection::bound(address, &user_dn(SEARCHER), &password(SEARCHER))?;
-    let (begin, cpu) = (Instant::now(), process::cpu(pid));
+    let (begin, cpu) = (Instant::now(), CpuUse::of(pid));
     let mut measured = Measured::default();
     while begin.elapsed() < options.duration() {
         let mut cookie = Vec::new();
@@ -270,7 +270,7 @@ fn walk(address: SocketAddr, pid: u32, options: &Options) -> anyhow::Result<Meas
             }
         }
     }
-    measured.end(begin.elapsed(), process::cpu(pid).saturating_sub(cpu));
+    measured.end(begin.elapsed(), cpu.until_now());
     Ok(measured)
 }
 

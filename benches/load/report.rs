@@ -3,7 +3,7 @@
 use super::generator::Measured;
 
 /// What one case showed, on every server that ran it.
-pub struct Row {
+pub struct ReportRow {
     /// The case.
     pub name: String,
     /// Connections and requests in flight.
@@ -28,7 +28,7 @@ pub fn head(title: &str) {
     println!("| --- | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
 }
 
-impl Row {
+impl ReportRow {
     /// Prints the row.
     pub fn print(&self) {
         let column =

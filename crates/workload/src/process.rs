@@ -14,6 +14,8 @@ use anyhow::{Context, bail};
 /// How long a server may take to open its port or to load its directory.
 pub const PATIENCE: Duration = Duration::from_secs(900);
 const POLL: Duration = Duration::from_millis(20);
+/// The unit of the kernel's count of a whole process.
+const TICK: Duration = Duration::from_millis(10);
 
 /// A child process that ends with this value.
 pub struct Process {
@@ -84,14 +86,36 @@ impl Drop for Process {
     }
 }
 
-/// CPU time of all living threads of a process, user and kernel. Threads that ended in the meantime are missed, so a
-/// difference is only sound while none ends.
-pub fn cpu(pid: u32) -> Duration {
-    cpu_of_threads(pid).into_values().sum()
+/// What a process uses of the processors from a moment on, user and kernel.
+pub struct CpuUse {
+    pid: u32,
+    threads: HashMap<u32, Duration>,
+    total: Duration,
 }
 
-/// The same for each thread, by its number: those in both of two looks can be compared.
-pub fn cpu_of_threads(pid: u32) -> HashMap<u32, Duration> {
+impl CpuUse {
+    /// From now on.
+    pub fn of(pid: u32) -> Self {
+        Self {
+            pid,
+            threads: cpu_of_threads(pid),
+            total: cpu_total(pid),
+        }
+    }
+
+    /// Until now, to the nanosecond. Of threads that have ended meanwhile only what exceeds a hundredth of a second is seen.
+    pub fn until_now(&self) -> Duration {
+        let of_thread = |(thread, now): (u32, Duration)| {
+            now.saturating_sub(self.threads.get(&thread).copied().unwrap_or_default())
+        };
+        let fine: Duration = cpu_of_threads(self.pid).into_iter().map(of_thread).sum();
+        let coarse = cpu_total(self.pid).saturating_sub(self.total);
+        fine.max(coarse.saturating_sub(TICK))
+    }
+}
+
+/// CPU time of each living thread of a process, by its number.
+fn cpu_of_threads(pid: u32) -> HashMap<u32, Duration> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return HashMap::new();
     };
