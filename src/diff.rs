@@ -60,7 +60,7 @@ pub struct DiffRequest {
     pub profiles: Vec<String>,
     /// Kinds of differences to leave out.
     pub ignored: Vec<DifferenceKind>,
-    /// Most entries of one search whose differences are reported.
+    /// The most entries of one search whose differences are reported.
     pub limit: usize,
     /// How long everything may take.
     pub time: TimeLimit,

@@ -179,7 +179,7 @@ impl Outpost {
         &self.binds
     }
 
-    /// Changes of passwords.
+    /// Password changes.
     pub fn passwords(&self) -> &Arc<PasswordChanges> {
         &self.passwords
     }

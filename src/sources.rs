@@ -8,7 +8,7 @@ use crate::declarations::types_of;
 
 /// The packages that are shipped.
 const SHIPPED: [&str; 4] = [".", "crates/authentik", "crates/directory", "crates/ldap"];
-/// Most lines of a file, tests aside.
+/// The most lines of a file, tests aside.
 const MAX_LINES: usize = 500;
 
 #[test]

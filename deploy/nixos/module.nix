@@ -43,7 +43,7 @@ in
     assertions = [
       {
         assertion = lib.hasPrefix "file://" (toString (cfg.settings.AUTHENTIK_TOKEN or ""));
-        message = "services.akldap.settings.AUTHENTIK_TOKEN has to be file:///path: everybody can read what stands in the Nix store";
+        message = "services.akldap.settings.AUTHENTIK_TOKEN has to be file:///path: everybody can read what is in the Nix store";
       }
     ];
     users.users.akldap = {

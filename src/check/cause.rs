@@ -71,7 +71,7 @@ pub(super) fn first_fault(facts: &Facts) -> Option<(&'static str, String)> {
     Some((code, said))
 }
 
-/// What was answered to the first call. What is JSON and not authentik's need not have come through a proxy.
+/// What was answered to the first call. JSON that is not authentik's may not have come through a proxy.
 fn said_at_first(error: &ApiError) -> String {
     match error {
         ApiError::Malformed { is_page: false, .. } => {
@@ -119,7 +119,7 @@ fn wrong_port(error: &ApiError, is_https: bool, spoken: Option<Spoken>) -> Optio
         }
         // authentik may just be slow; whoever takes connections and does not begin TLS speaks another language.
         (Spoken::Unknown, true) if begins_no_tls(error) => {
-            "what listens there answers no TLS: name authentik's https port (9443) in AUTHENTIK_HOST, or write http:// with its http port (9000)"
+            "what listens there does not speak TLS: name authentik's https port (9443) in AUTHENTIK_HOST, or write http:// with its http port (9000)"
         }
         (Spoken::Unknown, false) if matches!(error, ApiError::Interrupted { .. }) => {
             "what listens there answers no http: name authentik's http port (9000) in AUTHENTIK_HOST, or write https:// with its https port (9443)"

@@ -177,8 +177,8 @@ pub(super) struct MachineFacts {
     pub is_before_start: bool,
     /// Each port: its name, its address, and why it cannot be listened on or, once the server runs, is not the server's.
     pub ports: Vec<(&'static str, SocketAddr, Option<String>)>,
-    /// Most open files this process may have; `None` for no limit.
+    /// The most open files this process may have; `None` for no limit.
     pub open_files: Option<u64>,
-    /// Most connections the server should have.
+    /// The most connections the server should have.
     pub max_connections: usize,
 }

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 
 /// How long whoever holds a port may take to connect, and then to answer.
 const PORT_LIMIT: Duration = Duration::from_secs(3);
-/// Octets that are read of an answer: what is looked for stands in the first few hundred.
+/// Octets that are read of an answer: what is looked for is in the first few hundred.
 const ANSWER_LIMIT: u64 = 16 * 1024;
 /// What begins the `vendorVersion` of the root DSE (RFC 3045).
 const VENDOR: &[u8] = b"akldap ";

@@ -16,19 +16,17 @@ impl PromisedRows {
     /// Counts the rows of the next page.
     ///
     /// # Errors
-    /// In words, when no list has such a page: whoever waited for what it promises would wait for ever, or miss it.
+    /// In words, when no list has such a page: a reader who waited for what it promises would wait for ever, or miss rows.
     pub(super) fn add(&mut self, pagination: &Pagination, rows: usize) -> Result<(), String> {
         let rows = u64::try_from(rows).unwrap_or(u64::MAX);
         self.received = self.received.saturating_add(rows);
         let (received, count, goes_on) = (self.received, pagination.count, pagination.next != 0);
         let promised = format!("of the {count} rows that it promises");
         if goes_on && rows == 0 {
-            Err(format!(
-                "{received} {promised} have come, and then a page without any"
-            ))
+            Err(format!("{received} {promised} arrived, then an empty page"))
         } else if goes_on && received >= count {
             Err(format!(
-                "{received} {promised} have come, and another page is to follow"
+                "{received} {promised} arrived, and it announces another page"
             ))
         } else if !goes_on && (rows == 0 && count > 0 || received.saturating_add(DELETED_MEANWHILE) < count) {
             Err(format!("it ends after {received} {promised}"))
@@ -74,10 +72,10 @@ mod tests {
         let told = |pages: &[(u64, u64, usize)]| read(pages).expect_err("a fault");
         assert_eq!(
             told(&[(100_000, 2, 0)]),
-            "0 of the 100000 rows that it promises have come, and then a page without any"
+            "0 of the 100000 rows that it promises arrived, then an empty page"
         );
         assert!(told(&[(100_000, 2, 100), (100_000, 3, 0)]).starts_with("100 of the 100000 rows"));
-        assert!(told(&[(3, 2, 3)]).ends_with("and another page is to follow"));
+        assert!(told(&[(3, 2, 3)]).ends_with("and it announces another page"));
         assert!(told(&[(3, 2, 1), (3, 3, 1), (3, 4, 1)]).starts_with("3 of the 3"));
         for broken in [
             &[(100_000, 0, 100)][..],

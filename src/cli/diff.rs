@@ -73,7 +73,7 @@ pub struct DiffArgs {
     /// How long a server may be silent: 90, 90s, 5m, 1h [default: 60s for a bind, 5m for a search]
     #[arg(long, value_name = "DURATION", value_parser = value::some_time)]
     pub timeout: Option<Duration>,
-    /// How long the whole comparison may take, however lively the servers are
+    /// How long the whole comparison may take, however fast the servers answer
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = value::some_time)]
     pub max_time: Duration,
     /// Show the known differences to authentik's own outpost too

@@ -12,7 +12,7 @@ pub const FAILURE: u8 = 1;
 const BAD_FILE: u8 = 66;
 /// A port cannot be opened (`EX_UNAVAILABLE`).
 const NO_PORT: u8 = 69;
-/// The operating system refuses something (`EX_OSERR`).
+/// A call to the operating system failed (`EX_OSERR`).
 pub const SYSTEM: u8 = 71;
 
 /// The codes and what they mean, for the help and the manual page.
@@ -37,7 +37,7 @@ pub(super) const MEANINGS: &[(u8, &str)] = &[
     (NO_PORT, "A port cannot be opened."),
     (
         SYSTEM,
-        "The operating system refuses something else. That includes output that cannot be written; a reader who leaves early, as head does, is no error.",
+        "Another call to the operating system failed. That includes output that cannot be written; a reader who leaves early, as head does, is no error.",
     ),
 ];
 

@@ -113,7 +113,7 @@ pub(super) static GROUPS_OU: Setting<Optional<Text>> = own(
     "groups-ou",
     Optional(Text),
     Unset,
-    "The same for groups. Unset: groups.",
+    "The name of the organizational unit that groups are in. Unset: groups.",
 )
 .of_provider();
 
@@ -122,7 +122,7 @@ pub(super) static VIRTUAL_GROUPS_OU: Setting<Optional<Text>> = own(
     "virtual-groups-ou",
     Optional(Text),
     Unset,
-    "The same for virtual groups. Unset: virtual-groups.",
+    "The name of the organizational unit that virtual groups are in. Unset: virtual-groups.",
 )
 .of_provider();
 
@@ -140,7 +140,7 @@ pub(super) static GID_NUMBER_RANGE: Setting<Optional<Range>> = own(
     "gid-number-range",
     Optional(Range),
     Unset,
-    "The same for the gidNumber of groups.",
+    "Where the gidNumber of every group of this provider is expected. Groups whose number is elsewhere are named in the log and keep it.",
 )
 .of_provider();
 
@@ -158,7 +158,7 @@ pub(super) static SHARED_GID_NUMBERS: Setting<Optional<Range>> = own(
     "shared-gid-numbers",
     Optional(Range),
     Unset,
-    "The same for groups whose gidNumber another group or a user has. Of two groups without the attribute gidNumber, the one with the lower UUID keeps its number.",
+    "Where groups are moved when another group or a user has their gidNumber: a range of numbers that nobody else has. Of two groups without the attribute gidNumber, the one with the lower UUID keeps its number.",
 )
 .of_provider();
 

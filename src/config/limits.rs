@@ -128,7 +128,7 @@ pub(super) static SEARCH_TIME_LIMIT_OWN: Setting<Interval> = own(
         max: Duration::from_hours(1),
     },
     Some(Duration::from_secs(10)),
-    "The same for accounts that see only themselves and their groups.",
+    "How long a processor works on one search by an account that sees only itself and its groups: see AUTHENTIK_LDAP__SEARCH_TIME_LIMIT.",
 );
 
 pub(super) static SEARCH_TIME_LIMIT_ANONYMOUS: Setting<Interval> = own(
@@ -138,7 +138,7 @@ pub(super) static SEARCH_TIME_LIMIT_ANONYMOUS: Setting<Interval> = own(
         max: Duration::from_hours(1),
     },
     Some(Duration::from_secs(5)),
-    "The same without a bind, for the rootDSE and the subschema.",
+    "How long a processor works on one search without a bind, of the rootDSE or the subschema: see AUTHENTIK_LDAP__SEARCH_TIME_LIMIT.",
 );
 
 pub(super) static SEARCH_WORK_LIMIT: Setting<Count<u64>> = own(
@@ -160,7 +160,7 @@ pub(super) static SEARCH_WORK_LIMIT_OWN: Setting<Count<u64>> = own(
         max: 1_000_000_000_000,
     },
     10_000_000,
-    "The same for accounts that see only themselves and their groups.",
+    "Comparisons in one search by an account that sees only itself and its groups: see AUTHENTIK_LDAP__SEARCH_WORK_LIMIT.",
 );
 
 pub(super) static SEARCH_WORK_LIMIT_ANONYMOUS: Setting<Count<u64>> = own(
@@ -171,7 +171,7 @@ pub(super) static SEARCH_WORK_LIMIT_ANONYMOUS: Setting<Count<u64>> = own(
         max: 1_000_000_000_000,
     },
     250_000,
-    "The same without a bind, for the rootDSE and the subschema. A few milliseconds of work.",
+    "Comparisons in one search without a bind, of the rootDSE or the subschema: see AUTHENTIK_LDAP__SEARCH_WORK_LIMIT. A few milliseconds of work.",
 );
 
 pub(super) static SEARCH_MEMORY_LIMIT: Setting<Size> = own(
@@ -193,7 +193,7 @@ pub(super) static SEARCH_MEMORY_LIMIT_OWN: Setting<Size> = own(
         max: LARGEST_MEMORY,
     },
     32 << 20,
-    "The same for accounts that see only themselves and their groups.",
+    "Memory that one search by an account that sees only itself and its groups may take: see AUTHENTIK_LDAP__SEARCH_MEMORY_LIMIT.",
 );
 
 pub(super) static SEARCH_MEMORY_LIMIT_ANONYMOUS: Setting<Size> = own(
@@ -204,7 +204,7 @@ pub(super) static SEARCH_MEMORY_LIMIT_ANONYMOUS: Setting<Size> = own(
         max: LARGEST_MEMORY,
     },
     4 << 20,
-    "The same without a bind, for the rootDSE and the subschema.",
+    "Memory that one search without a bind, of the rootDSE or the subschema, may take: see AUTHENTIK_LDAP__SEARCH_MEMORY_LIMIT.",
 );
 
 pub(super) static CLIENT_MEMORY_LIMIT: Setting<Optional<Size>> = own(

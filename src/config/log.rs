@@ -23,7 +23,7 @@ pub(super) static NO_COLOR: Setting<Optional<Text>> = official(
     "NO_COLOR",
     Optional(Text),
     Unset,
-    "Any value turns off the colours of the log, which has them on a terminal only.",
+    "Any value turns off the colours of the log, which are used on a terminal only.",
 );
 
 pub(super) static LOG_FORMAT: Setting<Optional<Format>> = own(

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::error::ConfigWarning;
 use super::strings::Strings;
 
-/// Most files a warning names.
+/// The most files a warning names.
 const MOST_NAMED: usize = 8;
 
 /// The warning about the files there are, below `root` and in the directory the official outpost would read from: that in

@@ -18,7 +18,7 @@ pub fn options_page() -> String {
          `env://VARIABLE?fallback`. Durations are `500ms`, `10s`, `5m`, `1h30m`, `1d` or plain seconds; sizes are bytes, `64KiB`\n\
          or `1MiB`; switches are `true` or `false`, also in the spellings\n\
          `True`, `TRUE`, `t`, `1` and their opposites.\n\n\
-         A file may be a link, the standard input (`/dev/stdin`) or a pipe, such as the shell's `<(…)`. A pipe must come to its end within a\n\
+         A file may be a link, the standard input (`/dev/stdin`) or a pipe, such as the shell's `<(…)`. A pipe must end within a\n\
          minute, and is empty when it is read again. At most 64 KiB are read of a value, 1 MiB of a configuration file, certificate chain or\n\
          key, and 16 MiB of certificate authorities.\n\n## Official variables\n\n| variable | flag | default | meaning |\n| --- | --- | --- | --- |\n",
     );

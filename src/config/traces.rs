@@ -40,7 +40,7 @@ pub(super) static TRACES_PROTOCOL: Setting<Optional<Text>> = official(
     "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
     Optional(Text),
     Unset,
-    "The same for spans alone; it takes precedence over OTEL_EXPORTER_OTLP_PROTOCOL.",
+    "The protocol of the collector for spans; it takes precedence over OTEL_EXPORTER_OTLP_PROTOCOL.",
 );
 
 pub(super) static HEADERS: Setting<Optional<SecretText>> = official(
@@ -82,7 +82,7 @@ pub(super) static EXPORTER: Setting<Optional<Text>> = official(
     "OTEL_TRACES_EXPORTER",
     Optional(Text),
     Unset,
-    "Where spans go: `otlp`, or `none` for nowhere. Unset: `otlp`, if a collector is named.",
+    "Where spans go: `otlp`, or `none` to send none. Unset: `otlp`, if a collector is named.",
 );
 
 pub(super) static DISABLED: Setting<Switch> = official(

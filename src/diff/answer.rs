@@ -12,11 +12,11 @@ use super::search::ComparedSearch;
 use super::target::Target;
 use super::time_limit::TimeLimit;
 
-/// Most entries of one answer. Each takes 64 octets.
+/// The most entries of one answer. Each takes 64 octets.
 const MAX_ENTRIES: usize = 10_000_000;
-/// Most pages of one answer: a server that never finishes is given up on.
+/// The most pages of one answer: a server that never finishes is given up on.
 const MAX_PAGES: usize = 1_000_000;
-/// Most pages in a row without an entry. RFC 2696 allows them, and some servers send a few where a filter lets little through.
+/// The most pages in a row without an entry. RFC 2696 allows them, and some servers send a few where a filter lets little through.
 const MAX_EMPTY_PAGES: usize = 1000;
 
 /// The mark of an entry.

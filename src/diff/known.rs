@@ -336,8 +336,8 @@ mod tests {
             ours: user.into(),
             theirs: group.into(),
         };
-        type Row = (Rule, String, (i64, i64, usize), Difference);
-        let rows: Vec<Row> = vec![
+        type Example = (Rule, String, (i64, i64, usize), Difference);
+        let examples: Vec<Example> = vec![
             (
                 CONNECTION_STAYS,
                 walk.into(),
@@ -458,13 +458,13 @@ mod tests {
             ),
             (PAGES, format!("{walk}?x-page=5"), (0, 0, 4), order),
         ];
-        for (rule, text, (ours, theirs, entries), difference) in &rows {
+        for (rule, text, (ours, theirs, entries), difference) in &examples {
             let search = search(text);
             let found = recognise(&case(&search, *ours, *theirs, *entries), difference);
             assert_eq!(found, Some(*rule), "{text} {difference:?}");
         }
         for (rule, _) in RECOGNISED {
-            assert!(rows.iter().any(|(tried, ..)| tried == rule), "{rule}");
+            assert!(examples.iter().any(|(tried, ..)| tried == rule), "{rule}");
         }
     }
 

@@ -36,8 +36,8 @@ pub const SUBSTRINGS: Rule = "all parts of a substring filter count";
 pub const SIZE_LIMIT: Rule = "a size limit that cuts an answer short is reported as sizeLimitExceeded (4)";
 pub const DESCRIPTIONS: Rule = "options, OIDs and further names of attributes such as `commonName` are understood, and lists such as `uid,cn`, as in 2026.5";
 pub const TYPES_ONLY: Rule = "typesOnly is obeyed";
-pub const EMPTY_BASE: Rule = "below the empty name is everything below the naming context, after the root \
-     DSE, for bound clients (RFC 4512)";
+pub const EMPTY_BASE: Rule = "a search from the empty name returns what is below the naming context, after the root \
+     DSE, to bound clients (RFC 4512)";
 pub const PAGES: Rule =
     "paged answers without a sort come by primary key, which never changes while a client reads";
 pub const TIMESTAMPS: Rule = "timestamps in direct mode are those of the time of recording";

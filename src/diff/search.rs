@@ -38,7 +38,7 @@ pub struct ComparedSearch {
     pub filter: String,
     /// Entries on a page; `None` without pages.
     pub page: Option<u32>,
-    /// Most entries wanted; 0 for no limit.
+    /// The most entries wanted; 0 for no limit.
     pub size_limit: u32,
     /// Names of attributes without values.
     pub types_only: bool,

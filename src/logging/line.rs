@@ -57,7 +57,7 @@ enum Style {
     Aside,
 }
 
-/// Most octets of one value as written, escapes included: room for any DN in use, but not for what somebody sends to
+/// The most octets of one value as written, escapes included: room for any DN in use, but not for what somebody sends to
 /// fill a disk.
 pub(super) const MAX_VALUE: usize = 1024;
 /// The same for the message, which is our own text with a few names in it.

@@ -19,11 +19,11 @@ use super::audit::Priority;
 
 /// How long lines are gathered before they are written: short for a person, long for a processor.
 const GATHER: Duration = Duration::from_millis(5);
-/// Most octets of audit records that wait for a reader that takes none: about 3,000 records.
+/// The most octets of audit records that wait for a reader that takes none: about 3,000 records.
 const MOST_AUDIT: usize = 1 << 20;
 /// The part of it that refusals may fill, because strangers can cause many.
 const MOST_REFUSALS: usize = MOST_AUDIT / 2;
-/// Most octets of other lines that wait.
+/// The most octets of other lines that wait.
 const MOST_OTHER: usize = 4 << 20;
 /// Other lines are written in pieces of about this many octets; between two, audit records have their turn.
 const PIECE: usize = 64 << 10;

@@ -305,7 +305,7 @@ impl Binds {
 
     fn name(&self, bind_dn: &[u8], secret: &[u8]) -> Result<BindName, Refusal> {
         if bind_dn.is_empty() {
-            let text = "a password without a bind DN does not say whose it is";
+            let text = "a password was sent without a bind DN";
             return Err(Refusal::new(
                 ResultCode::InvalidCredentials,
                 RejectReason::InvalidCredentials,

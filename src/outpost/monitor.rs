@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::metrics::words::Word as _;
 use crate::metrics::{LdapOperation, Metrics};
-use akldap_directory::subschema::{Attributes, SUBSCHEMA_DN};
+use akldap_directory::subschema::{EntryAttributes, SUBSCHEMA_DN};
 
 use super::Outpost;
 use super::server_entries::MONITOR_DN;
@@ -17,11 +17,11 @@ pub struct MonitorEntry {
     /// Its name.
     pub dn: String,
     /// What it says.
-    pub attributes: Attributes,
+    pub attributes: EntryAttributes,
 }
 
 impl MonitorEntry {
-    fn new(rdn: &str, superior: &str, class: &'static str, says: Attributes) -> Self {
+    fn new(rdn: &str, superior: &str, class: &'static str, says: EntryAttributes) -> Self {
         let dn = match superior {
             "" => format!("cn={rdn}"),
             superior => format!("cn={rdn},{superior}"),

@@ -27,7 +27,7 @@ impl OutpostUuid {
         }
     }
 
-    /// Takes what authentik says, and names the outpost in the log if that is news.
+    /// Takes what authentik says, and names the outpost in the log if that is new.
     pub(super) fn learn(&self, uuid: &str, name: &str) {
         self.0.send_if_modified(|known| {
             let changed = known.as_deref() != Some(uuid);

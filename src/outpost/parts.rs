@@ -172,7 +172,7 @@ impl Parts {
         }
     }
 
-    /// What changes of passwords need.
+    /// What password changes need.
     pub(super) fn of_passwords(&self, binds: &Binds) -> PasswordParts {
         PasswordParts {
             client: self.client.clone(),

@@ -6,7 +6,7 @@ use crate::config::ProviderConfig;
 use crate::metrics::{ApplicationMetrics, Metrics};
 use akldap_authentik::{LdapProvider, Mode};
 use akldap_directory::shape::location::Location;
-use akldap_directory::subschema::Attributes;
+use akldap_directory::subschema::EntryAttributes;
 use akldap_directory::{Shape, Tree};
 use akldap_ldap::dn::DnError;
 
@@ -29,7 +29,7 @@ impl Provider {
     pub fn new(
         settings: LdapProvider,
         config: Arc<ProviderConfig>,
-        base_attributes: &Attributes,
+        base_attributes: &EntryAttributes,
         metrics: &Metrics,
     ) -> Result<Self, DnError> {
         let tree = Tree::new(

@@ -45,7 +45,7 @@ impl KnownRelease {
         let release = match timeout(patience, self.client.release()).await {
             Ok(Ok(release)) => release,
             Ok(Err(error)) => {
-                tracing::debug!(%error, "authentik did not say which release it is");
+                tracing::debug!(%error, "authentik did not report its release");
                 // A refusal stays one; a failure is asked again with the next look at the configuration, and so is what a proxy said.
                 let is_refusal = !error.is_transient() && !error.is_foreign();
                 self.fresh.store(is_refusal, Ordering::Relaxed);

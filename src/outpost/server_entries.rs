@@ -27,8 +27,8 @@ struct SeenSchema {
 }
 
 impl SchemaChanges {
-    /// The second since 1970 in which the schema became as it is `now`; none if there was never anything beyond our own.
-    /// Two changes never share a second, and a clock that is set back does no harm. What none of the `shapes` has any more
+    /// When the schema took its form of `now`, in seconds since 1970; none if there was never anything beyond our own.
+    /// Two changes never share a second, and setting the clock back does no harm. What none of the `shapes` has any more
     /// is forgotten.
     fn seen(
         &self,
@@ -87,7 +87,7 @@ impl ServerEntries {
     }
 
     /// What the rootDSE says to somebody.
-    pub fn root_dse(&self, identity: Option<&Identity>) -> subschema::Attributes {
+    pub fn root_dse(&self, identity: Option<&Identity>) -> subschema::EntryAttributes {
         let reader = match identity {
             Some(identity) => RootDseReader::Bound {
                 naming_context: &identity.provider().settings().base_dn,
@@ -118,7 +118,7 @@ impl ServerEntries {
 
     /// What the subschema says to somebody. The names that admins give their attributes are only for those who may log in.
     /// `None` where the directory in memory is damaged.
-    pub fn subschema(&self, identity: Option<&Identity>) -> Option<subschema::Attributes> {
+    pub fn subschema(&self, identity: Option<&Identity>) -> Option<subschema::EntryAttributes> {
         let providers = self.providers.current();
         let shape = identity.and_then(|identity| {
             let bound_to = identity.provider();

@@ -66,7 +66,7 @@ struct ProgressReport {
     users: u64,
     /// Users there are; null: not known yet.
     users_of: Option<u64>,
-    /// Groups there are; null: they are not read yet.
+    /// Number of groups; null until they are read.
     groups_of: Option<u64>,
     /// The same for a human reader.
     text: String,

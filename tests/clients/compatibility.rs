@@ -186,7 +186,7 @@ asserted is what a person would see: the output of `id`, a mail address, HTTP 20
 Versions and results are those of the run that wrote this page. The tests are in `tests/clients/`.
 
 In the columns LDAPS and StartTLS the client does its work over TLS with a certificate that it verifies: it must get nothing where it
-does not trust the server's authority, and the server refuses binds in clear meanwhile. ldap-utils, openssl and curl also speak TLS 1.2
+does not trust the server's authority, and the server refuses unencrypted binds in the meantime. ldap-utils, openssl and curl also speak TLS 1.2
 alone there.
 
 | client | version | used by | tests | result | LDAPS | StartTLS |

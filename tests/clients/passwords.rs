@@ -89,7 +89,7 @@ enum ChangingClient {
 
 /// The possible outcomes of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cell {
+enum ChangeOutcome {
     Changed,
     Policy,
     WrongOld,
@@ -99,33 +99,37 @@ enum Cell {
 }
 
 /// What a client has shown.
-struct Row {
+struct ShownOutcomes {
     client: ChangingClient,
-    shown: Vec<Cell>,
+    outcomes: Vec<ChangeOutcome>,
 }
 
-impl Row {
+impl ShownOutcomes {
     fn of(client: ChangingClient) -> Self {
         Self {
             client,
-            shown: Vec::new(),
+            outcomes: Vec::new(),
         }
     }
 
-    fn shows(&mut self, cell: Cell) {
+    fn shows(&mut self, outcome: ChangeOutcome) {
         assert!(
-            !self.shown.contains(&cell),
-            "{:?} shows {cell:?} twice",
+            !self.outcomes.contains(&outcome),
+            "{:?} shows {outcome:?} twice",
             self.client
         );
-        self.shown.push(cell);
+        self.outcomes.push(outcome);
     }
 
     /// Each of them was shown.
     fn complete(self) {
-        use Cell::{Changed, InClear, NoPermission, Off, Policy, WrongOld};
-        for cell in [Changed, Policy, WrongOld, NoPermission, InClear, Off] {
-            assert!(self.shown.contains(&cell), "{:?} shows no {cell:?}", self.client);
+        use ChangeOutcome::{Changed, InClear, NoPermission, Off, Policy, WrongOld};
+        for outcome in [Changed, Policy, WrongOld, NoPermission, InClear, Off] {
+            assert!(
+                self.outcomes.contains(&outcome),
+                "{:?} shows no {outcome:?}",
+                self.client
+            );
         }
     }
 }
@@ -146,7 +150,7 @@ async fn everything(
     names_old: bool,
     whose: Whose,
 ) {
-    let mut row = Row::of(client);
+    let mut shown = ShownOutcomes::of(client);
     let server = stage("self-and-agents").await;
     let uri = ldaps(&server);
     let alice = |uri, password, old, new| Asked {
@@ -160,14 +164,14 @@ async fn everything(
     let old = if names_old { "demo-alice" } else { "" };
     let (code, words) = ask(&alice(&uri, "demo-alice", old, "short")).await;
     assert_eq!((code, words.as_str()), (19, SHORT));
-    row.shows(Cell::Policy);
+    shown.shows(ChangeOutcome::Policy);
     let wrong = match names_old {
         true => alice(&uri, "demo-alice", "wrong", NEW),
         false => alice(&uri, "wrong", "", NEW),
     };
     let (code, words) = ask(&wrong).await;
     assert_eq!(code, 49, "{words}");
-    row.shows(Cell::WrongOld);
+    shown.shows(ChangeOutcome::WrongOld);
     assert!(in_force(&server, "alice", "demo-alice").await);
     let own = whose == Whose::Own;
     let agent = |uri, new| match own {
@@ -184,7 +188,7 @@ async fn everything(
     let plain = server.uri();
     let (code, words) = ask(&agent(&plain, NEW)).await;
     assert!(code == 13 && words.contains("TLS"), "{code} {words}");
-    row.shows(Cell::InClear);
+    shown.shows(ChangeOutcome::InClear);
     let permissions = server.simulator.look(|directory| directory.roles.clone());
     without_permissions(&server.simulator);
     let (code, words) = match own {
@@ -203,7 +207,7 @@ async fn everything(
         "reset_user_password"
     };
     assert!(code == 50 && words.contains(said), "{code} {words}");
-    row.shows(Cell::NoPermission);
+    shown.shows(ChangeOutcome::NoPermission);
     server.simulator.edit(|directory| directory.roles = permissions);
     let (code, words) = ask(&alice(&uri, "demo-alice", old, NEW)).await;
     assert_eq!(code, 0, "{words}");
@@ -213,13 +217,13 @@ async fn everything(
         assert_eq!(code, 0, "{words}");
         assert!(in_force(&server, "bob", NEW).await);
     }
-    row.shows(Cell::Changed);
+    shown.shows(ChangeOutcome::Changed);
     let off = stage("off").await;
     let (code, words) = ask(&agent(&ldaps(&off), NEW)).await;
     assert!(code == 19 && words.contains(OFF), "{code} {words}");
     assert!(in_force(&off, "bob", "demo-bob").await && in_force(&off, "alice", "demo-alice").await);
-    row.shows(Cell::Off);
-    row.complete();
+    shown.shows(ChangeOutcome::Off);
+    shown.complete();
 }
 
 /// The code and the words that a program of ldap-utils prints.
@@ -488,7 +492,7 @@ async fn sssd_passwd() {
     let Some(_exercise) = exercise(&sssd::NEEDS) else {
         return;
     };
-    let mut row = Row::of(ChangingClient::Sssd);
+    let mut shown = ShownOutcomes::of(ChangingClient::Sssd);
     for (mode, tls) in [("self", true), ("self", false), ("off", true)] {
         let stage = stage(mode).await;
         let (uri, security) = match tls {
@@ -515,18 +519,18 @@ async fn sssd_passwd() {
         };
         if !tls {
             refused(&mut machine, "demo-alice", NEW, "TLS").await;
-            row.shows(Cell::InClear);
+            shown.shows(ChangeOutcome::InClear);
             continue;
         }
         if mode == "off" {
             refused(&mut machine, "demo-alice", NEW, OFF).await;
-            row.shows(Cell::Off);
+            shown.shows(ChangeOutcome::Off);
             continue;
         }
         refused(&mut machine, "wrong", NEW, "").await;
-        row.shows(Cell::WrongOld);
+        shown.shows(ChangeOutcome::WrongOld);
         refused(&mut machine, "demo-alice", "short", SHORT).await;
-        row.shows(Cell::Policy);
+        shown.shows(ChangeOutcome::Policy);
         // authentik's flow lets this user change nothing.
         let denied = Stages::Deny {
             message: "Ask the help desk.".to_owned(),
@@ -537,7 +541,7 @@ async fn sssd_passwd() {
             directory.flows.insert(PASSWORD_CHANGE.into(), flow)
         });
         refused(&mut machine, "demo-alice", NEW, "Ask the help desk.").await;
-        row.shows(Cell::NoPermission);
+        shown.shows(ChangeOutcome::NoPermission);
         stage.simulator.edit(|directory| {
             directory
                 .flows
@@ -551,7 +555,7 @@ async fn sssd_passwd() {
             ))
             .await;
         assert_eq!(output.code, 0, "{output:?}");
-        row.shows(Cell::Changed);
+        shown.shows(ChangeOutcome::Changed);
     }
-    row.complete();
+    shown.complete();
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use akldap_authentik::Timestamp;
 use akldap_directory::schema;
-use akldap_directory::subschema::Attributes;
+use akldap_directory::subschema::EntryAttributes;
 use akldap_directory::{
     Builder, CarriedGroup, CarriedUser, GroupRecord, Progress, Search, SearchControls, Snapshot, Tree,
     UserRecord, Viewer,
@@ -214,7 +214,7 @@ fn search(pair: &Pair, asked: &Asked, controls: &SearchControls, work: usize) ->
 }
 
 /// What the root DSE says.
-fn root_dse() -> Attributes {
+fn root_dse() -> EntryAttributes {
     vec![
         ("objectClass", vec!["top".to_owned()]),
         ("vendorName", vec!["goauthentik.io".to_owned()]),

@@ -511,7 +511,7 @@ async fn a_list_that_does_not_hold_what_it_promises_is_at_fault() {
             "and then a page without any",
             page(100_000, 2, &[]),
         ),
-        ("/core/users/", "another page is to follow", page(1, 2, &[USER])),
+        ("/core/users/", "it announces another page", page(1, 2, &[USER])),
         (
             "/core/users/",
             "it ends after 1 of the 100000 rows",
@@ -578,7 +578,7 @@ async fn a_look_that_stalls_is_cut_short() {
     assert!(
         report
             .text()
-            .contains("– AK702 rows come quickly: not checked within 2 s"),
+            .contains("– AK702 rows arrive quickly: not checked within 2 s"),
         "{}",
         report.text()
     );

@@ -4,7 +4,7 @@
 mod controls;
 mod input;
 mod limits;
+mod needs;
 mod paging;
-mod rows;
 mod sorting;
 mod table;

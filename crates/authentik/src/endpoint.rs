@@ -58,7 +58,7 @@ impl Endpoint {
         self.base.host_str().unwrap_or_default().trim_matches(['[', ']'])
     }
 
-    /// The port, the scheme's own if none was configured.
+    /// The port: the scheme's default if none was configured.
     pub fn port(&self) -> u16 {
         self.base.port_or_known_default().unwrap_or(443)
     }

@@ -15,7 +15,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-/// How long a file may take to come to its end. A program that writes to a pipe may ask somebody for a passphrase first.
+/// How long a file may take to end. A program that writes to a pipe may ask somebody for a passphrase first.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A shorter time, for a command that ends within one.
 static LIMIT: OnceLock<Duration> = OnceLock::new();
@@ -36,7 +36,7 @@ pub fn patience() -> Duration {
     LIMIT.get().map_or(PATIENCE, |limit| PATIENCE.min(*limit))
 }
 
-/// The whole file, if it has at most this many octets and comes to its end within this time. With no patience, only what is there at
+/// The whole file, if it has at most this many octets and ends within this time. With no patience, only what is there at
 /// once is read. The end of a FIFO is when somebody has written to it and nobody does any more.
 ///
 /// # Errors
@@ -113,7 +113,7 @@ fn late(is_silent: bool, patience: Duration) -> io::Error {
     let what = if is_silent {
         "nothing came from it"
     } else {
-        "it did not come to its end"
+        "it did not end"
     };
     io::Error::other(format!("{what} within {seconds} s"))
 }
@@ -205,6 +205,6 @@ mod tests {
         writing.join().unwrap();
         let _silent = File::options().read(true).write(true).open(&path).unwrap();
         (&_silent).write_all(b"half").unwrap();
-        assert_eq!(told(&path, 9, MOMENT), "it did not come to its end within 0 s");
+        assert_eq!(told(&path, 9, MOMENT), "it did not end within 0 s");
     }
 }

@@ -56,9 +56,7 @@ impl ApiError {
             Self::TooLarge { url, .. } if is_of_people(url) => {
                 "lower AUTHENTIK_LDAP__PAGE_SIZE (--page-size)"
             }
-            Self::TooLarge { .. } => {
-                "nothing that authentik says there is this large: look at what that URL answers"
-            }
+            Self::TooLarge { .. } => "no answer of authentik's is this large: look at what that URL answers",
             Self::NoOutpost { .. } => "create an LDAP outpost in authentik and use its token",
             Self::Settings(_) => "correct the configuration",
         }
@@ -129,7 +127,7 @@ fn of_interrupted(url: &str, cause: &str) -> &'static str {
 fn of_page(status: u16, is_authentiks: bool) -> &'static str {
     match status {
         403 | 404 if is_authentiks => {
-            "authentik answered with a page and not by its API: AUTHENTIK_HOST may lack a path, or this release of authentik \
+            "authentik answered with a web page instead of from its API: AUTHENTIK_HOST may lack a path, or this release of authentik \
              has no \
              such call"
         }

@@ -16,7 +16,7 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 const JOINED: &[u8] = b"----------BEGIN ";
 /// Octets of [`JOINED`] that belong to the block before.
 const DASHES: usize = 5;
-/// Most kinds of blocks that an error names.
+/// The most kinds of blocks that an error names.
 const MOST_NAMED: usize = 3;
 
 /// Why there is no certificate or key in it.

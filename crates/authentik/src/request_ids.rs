@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The header of each answer of authentik's own in which the id is.
 pub(crate) const REQUEST_ID: &str = "x-authentik-id";
-/// Most ids that are kept: a login takes a handful of requests, and one that goes in circles a hundred.
+/// The most ids that are kept: a login takes a handful of requests, and one that goes in circles a hundred.
 const MAX_IDS: usize = 128;
 
 tokio::task_local! {

@@ -188,7 +188,7 @@ impl Session {
     /// over or its user may no longer log in, even if it then answers as to anybody.
     pub(crate) fn is_ended_by(&self, headers: &HeaderMap) -> bool {
         let mut cookies = self.cookies.clone();
-        // A regular expiry is no news; only a deletion in this answer matters.
+        // A regular expiry is nothing new; only a deletion in this answer matters.
         cookies.absorb(headers, SystemTime::UNIX_EPOCH);
         cookies.get(SESSION_COOKIE).is_none()
     }

@@ -129,7 +129,7 @@ fn spell(value: &str, spellings: &mut Vec<Zeroizing<String>>) {
     }
 }
 
-/// Whether the value stands in the text with no letter or digit beside it.
+/// Whether the value is in the text with no letter or digit beside it.
 fn is_word(text: &str, value: &str) -> bool {
     text.match_indices(value).any(|(at, _)| {
         let before = text.get(..at).and_then(|before| before.chars().next_back());

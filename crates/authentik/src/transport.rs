@@ -52,7 +52,7 @@ pub struct Request {
     pub headers: HeaderMap,
     /// Its body, which is wiped when the last copy goes.
     pub body: Option<Bytes>,
-    /// Most octets of an answer that are read.
+    /// The most octets of an answer that are read.
     pub most: usize,
 }
 

@@ -157,7 +157,7 @@ pub(crate) fn query(filter: &str) -> Query {
     }
 }
 
-pub(crate) fn root_dse() -> subschema::Attributes {
+pub(crate) fn root_dse() -> subschema::EntryAttributes {
     vec![
         ("objectClass", vec!["top".into()]),
         ("namingContexts", vec![SUFFIX.into()]),

@@ -18,7 +18,7 @@ use crate::view::subschema::is_declarable;
 pub use source::RecordKind;
 pub use template::{Template, TemplateError};
 
-/// Most attributes that a shape may mention, for users and for groups. No client's schema is larger, and each costs time for each
+/// The most attributes that a shape may mention, for users and for groups. No client's schema is larger, and each costs time for each
 /// user of each directory.
 pub const MAX_SHAPED: usize = 200;
 

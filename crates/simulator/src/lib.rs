@@ -139,7 +139,7 @@ pub struct Options {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Rows per page when no number is asked for.
     pub default_page_size: usize,
-    /// Most rows per page.
+    /// The most rows per page.
     pub max_page_size: usize,
     /// What every password check costs; a real one takes about 190 ms of CPU.
     pub hash_cost: Duration,

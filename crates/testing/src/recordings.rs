@@ -48,7 +48,7 @@ pub fn authentik() -> &'static Recordings {
     })
 }
 
-/// Exchanges with authentik 2025.10 about changes of passwords, by name, `w01-self-ok/01-user-settings`.
+/// Exchanges with authentik 2025.10 about password changes, by name, `w01-self-ok/01-user-settings`.
 pub fn passwords() -> &'static Recordings {
     static ALL: OnceLock<Recordings> = OnceLock::new();
     ALL.get_or_init(|| {

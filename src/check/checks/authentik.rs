@@ -140,7 +140,7 @@ pub(super) const CHECKS: &[Check] = &[
         code: "AK107",
         area: Area::Reach,
         title: "every answer from authentik can be used",
-        why: "what authentik cannot answer is missing from the directory, or nobody can log in meanwhile",
+        why: "what authentik cannot answer is missing from the directory, or logins fail until it answers",
         fix: "see authentik's server log, and look for the request id in it if one is shown; look at its workers and database, and at the proxy in front of it",
         judge: |facts| told(facts, "AK107", "they are"),
     },
@@ -161,7 +161,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         code: "AK109",
         area: Area::Reach,
-        title: "authentik accepts as many requests as are made",
+        title: "authentik does not throttle requests",
         why: "requests that it throttles (429) fail or wait, and binds are answered busy (51)",
         fix: "raise throttle.default in authentik (AUTHENTIK_THROTTLE__DEFAULT) and rate limits of the proxy in front of it for this machine, or \
               lower AUTHENTIK_LDAP__MAX_CONCURRENT_FLOWS",

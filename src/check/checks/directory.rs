@@ -34,7 +34,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         code: "AK702",
         area: Area::Directory,
-        title: "rows come quickly",
+        title: "rows arrive quickly",
         why: "a full read takes the time per row, multiplied by the number of users",
         fix: "authentik: System > Settings > Avatars: initials or none, not Gravatar; let AUTHENTIK_HOST go to the server directly, with the Host header people use",
         judge: |facts| {

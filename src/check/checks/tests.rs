@@ -278,7 +278,7 @@ fn each_cause_is_told_by_one_code_wherever_it_is_met() {
         is_page: true,
         request_id: None,
     };
-    // authentik's API demands no credentials by 401, whatever words come with it.
+    // authentik's API never asks for credentials with a 401, whatever words come with it.
     for cause in [
         page(401),
         answered(401),

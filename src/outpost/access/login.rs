@@ -354,7 +354,7 @@ mod tests {
     use super::*;
     use crate::metrics::{Metrics, OutpostLabels};
     use akldap_authentik::{AccessCheck, Session};
-    use akldap_directory::subschema::Attributes;
+    use akldap_directory::subschema::EntryAttributes;
 
     const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -364,7 +364,7 @@ mod tests {
         });
         let metrics = Metrics::new(OutpostLabels::new("u", "1", "b"));
         let settings = serde_json::from_value(settings).unwrap();
-        Arc::new(Provider::new(settings, Arc::default(), &Attributes::new(), &metrics).unwrap())
+        Arc::new(Provider::new(settings, Arc::default(), &EntryAttributes::new(), &metrics).unwrap())
     }
 
     pub(super) fn logins() -> Arc<Logins> {

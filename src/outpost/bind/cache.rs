@@ -32,7 +32,7 @@ pub(in crate::outpost) use key::BindKey;
 use voids::Voids;
 use wrong_secrets::WrongSecrets;
 
-/// Most successes kept: at about 300 octets each this is bounded, and far above any directory's active users.
+/// The most successes kept: at about 300 octets each this is bounded, and far above any directory's active users.
 const MAX_ENTRIES: u64 = 200_000;
 /// The time between two binds whose flow is run again only because the users cannot be read: each costs authentik a password
 /// hash, and it is already in trouble.

@@ -51,7 +51,7 @@ pub(in crate::outpost) struct Judge {
     failures: FailureLimit,
     right_of_way: Arc<RightOfWay>,
     metrics: ClientMetrics,
-    /// Changes of passwords that may open sessions yet.
+    /// Password changes that may open sessions yet.
     changes: TaskTracker,
     /// The longest a flow may take.
     flow_time: Duration,

@@ -30,7 +30,7 @@ type Judging = BoxFuture<'static, JudgedBind>;
 pub(super) struct SharedJudgement {
     judged: Shared<Judging>,
     sent: Arc<AtomicBool>,
-    /// How many changes of passwords there were when it began.
+    /// How many password changes there were when it began.
     began: u64,
 }
 
@@ -67,7 +67,7 @@ impl SharedJudgement {
         Self::new(std::future::ready(judged), Arc::default(), began)
     }
 
-    /// How many changes of passwords there were when it began.
+    /// How many password changes there were when it began.
     pub(super) fn began(&self) -> u64 {
         self.began
     }
@@ -124,7 +124,7 @@ impl Judgements {
     }
 
     /// Joins the judgement of an equal bind, or takes what is known about it by now (`known`), or begins one. `changes`: how
-    /// many changes of passwords there were so far.
+    /// many password changes there were so far.
     pub(super) fn join<F>(
         self: &Arc<Self>,
         key: BindKey,

@@ -40,7 +40,7 @@ pub(super) struct Unbinder {
     executor: Arc<Executor>,
     providers: Arc<Providers>,
     cache: Arc<BindCache>,
-    /// Changes of passwords under way: each may open sessions that are to be ended.
+    /// Password changes under way: each may open sessions that are to be ended.
     changes: TaskTracker,
     /// Until the workers take it.
     receiver: Mutex<Option<mpsc::Receiver<UnneededSession>>>,
@@ -175,7 +175,7 @@ impl Unbinder {
             .is_some_and(|seen| clock::since(*seen) < LOOK_AGAIN)
     }
 
-    /// Whether that is news: workers find it out at the same time, and again after a while.
+    /// Whether that is new: workers find it out at the same time, and again after a while.
     fn note_idle(&self, flow_slug: &str) -> bool {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() >= MAX_FLOWS && !idle.contains_key(flow_slug) {

@@ -221,7 +221,7 @@ impl ProviderTable {
     /// The same with settings of ours.
     pub(crate) fn of_bases_with(bases: &[&str], config: &Arc<crate::config::ProviderConfig>) -> Self {
         use crate::metrics::{Metrics, OutpostLabels};
-        use akldap_directory::subschema::Attributes;
+        use akldap_directory::subschema::EntryAttributes;
 
         let metrics = Metrics::new(OutpostLabels::new("u", "1", "b"));
         let providers = bases.iter().enumerate().map(|(index, base)| {
@@ -233,7 +233,7 @@ impl ProviderTable {
                 Provider::new(
                     serde_json::from_value(json).unwrap(),
                     Arc::clone(config),
-                    &Attributes::new(),
+                    &EntryAttributes::new(),
                     &metrics,
                 )
                 .unwrap(),

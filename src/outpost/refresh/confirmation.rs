@@ -15,13 +15,13 @@ use akldap_authentik::User;
 
 use super::user_fetch::{FETCHES_AT_ONCE, UserFetch};
 
-/// Most users that a search has confirmed one by one: beyond that, only what changed recently is looked at.
+/// The most users that a search has confirmed one by one: beyond that, only what changed recently is looked at.
 pub(in crate::outpost) const MAX_CONFIRMED: u64 = 20;
 /// Questions remembered for others that wait for the same answer; beyond this all are forgotten, which costs one request each.
 const MAX_ASKED: usize = 1024;
 
 /// What authentik said about a user, none for one who does not exist; `None` if it could not be asked.
-type Row = Option<Arc<Option<User>>>;
+type UserAnswer = Option<Arc<Option<User>>>;
 
 /// Asks about users, and has the directory corrected.
 pub(in crate::outpost) struct Confirmations {
@@ -32,7 +32,7 @@ pub(in crate::outpost) struct Confirmations {
 /// The newest question about a user.
 struct UserQuestion {
     began: Instant,
-    row: Shared<BoxFuture<'static, Row>>,
+    answer: Shared<BoxFuture<'static, UserAnswer>>,
 }
 
 impl Confirmations {
@@ -45,16 +45,16 @@ impl Confirmations {
 
     /// Has the directory show these users as authentik did at this moment or later. False: it could not be asked.
     pub(in crate::outpost) async fn confirm(&self, pks: Vec<i64>, since: Instant) -> bool {
-        let rows = stream::iter(pks).map(|pk| {
-            let row = self.row(pk, since);
-            async move { (pk, row.await) }
+        let answers = stream::iter(pks).map(|pk| {
+            let answer = self.answer(pk, since);
+            async move { (pk, answer.await) }
         });
-        let rows: Vec<(i64, Row)> = rows.buffered(FETCHES_AT_ONCE).collect().await;
+        let answers: Vec<(i64, UserAnswer)> = answers.buffered(FETCHES_AT_ONCE).collect().await;
         let mut differ = Vec::new();
-        for (pk, row) in rows {
-            match row {
+        for (pk, answer) in answers {
+            match answer {
                 None => return false,
-                Some(row) if self.users.shows_just(pk, (*row).as_ref()) => {}
+                Some(answer) if self.users.shows_just(pk, (*answer).as_ref()) => {}
                 Some(_) => differ.push(pk),
             }
         }
@@ -62,24 +62,24 @@ impl Confirmations {
     }
 
     /// What authentik says of a user, asked at this moment or later.
-    fn row(&self, pk: i64, since: Instant) -> Shared<BoxFuture<'static, Row>> {
+    fn answer(&self, pk: i64, since: Instant) -> Shared<BoxFuture<'static, UserAnswer>> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(question) = asked.get(&pk).filter(|question| question.began >= since) {
-            return question.row.clone();
+            return question.answer.clone();
         }
         if asked.len() >= MAX_ASKED {
             asked.clear();
         }
         let users = Arc::clone(&self.users);
-        let row = async move { users.ask(pk).await.map(Arc::new) }.boxed().shared();
+        let answer = async move { users.ask(pk).await.map(Arc::new) }.boxed().shared();
         let began = Instant::now();
         asked.insert(
             pk,
             UserQuestion {
                 began,
-                row: row.clone(),
+                answer: answer.clone(),
             },
         );
-        row
+        answer
     }
 }

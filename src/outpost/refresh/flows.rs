@@ -34,7 +34,7 @@ impl FlowPlanning {
                 .map(|provider| provider.settings().bind_flow_slug.clone())
                 .collect();
             if flows.is_empty() {
-                // The providers are loaded a moment after the outpost is known. Waiting for them asks nobody, so
+                // The providers are loaded a moment after the outpost is known. Waiting for them sends no request, so
                 // outposts need not be spread.
                 tokio::time::sleep(BACKOFF.wait(without_providers, 0.0)).await;
                 without_providers = without_providers.saturating_add(1);

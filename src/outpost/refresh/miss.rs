@@ -43,7 +43,7 @@ pub(super) struct FetchState {
     /// Those of them nobody has been asked for yet.
     line: VecDeque<i64>,
     resting: HashMap<i64, Rest>,
-    /// Nobody is asked for from now on.
+    /// No user is fetched from now on.
     closed: bool,
     /// Users fetched that a refresh under way may have read before.
     pub(super) fetched: Vec<Fetched>,
@@ -127,7 +127,7 @@ impl Misses {
         })
     }
 
-    /// Nobody is asked for from now on: whoever waits for a user need not.
+    /// No user is fetched from now on, and nobody waits for one.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;

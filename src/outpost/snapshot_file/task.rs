@@ -74,7 +74,7 @@ impl SnapshotFileTask {
                 return;
             }
             Err(error) => {
-                tracing::warn!(path, %error, "the snapshot file is ignored; it is replaced after the first load");
+                tracing::warn!(path, %error, "the snapshot file is ignored; it will be replaced after the first load");
                 return;
             }
         };

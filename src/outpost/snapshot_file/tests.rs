@@ -145,7 +145,7 @@ fn another_outposts_file_and_an_old_one_are_refused() {
     let limit = 1000 + MAX_AGE.as_secs();
     assert!(same.read(at(limit)).is_ok());
     assert!(matches!(same.read(at(limit + 1)), Err(FileError::Outdated)));
-    assert!(same.read(at(0)).is_ok(), "a clock that was set back does no harm");
+    assert!(same.read(at(0)).is_ok(), "setting the clock back does no harm");
 }
 
 #[test]

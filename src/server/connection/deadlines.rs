@@ -17,7 +17,7 @@ pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 const NO_TIMEOUT: Duration = Duration::from_secs(3600);
 /// How long searches that find nothing go on for a client that has closed its side.
 const DESERTED: Duration = Duration::from_secs(5);
-/// Octets of a message that earn its sender one more second, so that a large message can come over a slow line but one octet
+/// Octets of a message that give its sender one more second, so that a large message can come over a slow line but one octet
 /// per second is too slow.
 const OCTETS_PER_SECOND: usize = 8 * 1024;
 /// How long a client may stay unbound, whatever it sends, when there is little room left for others.

@@ -111,7 +111,7 @@ async fn the_end_of_a_search_starts_a_tls_record_however_little_room_there_is() 
     }
 }
 
-/// How long the next client waits while one that sent these octets and reads nothing has the only place.
+/// How long the next client waits while one that sent these octets and reads nothing holds the only permit.
 async fn wait_behind(octets: &[u8]) -> Duration {
     let client = IpAddr::from([192, 0, 2, 1]);
     let table = ClientTable::new(1, None, MemoryBudget::new(usize::MAX), ClientMetrics::default());

@@ -10,7 +10,7 @@ use crate::outpost::monitor::MonitorEntry;
 use crate::outpost::server_entries::MONITOR_DN;
 use crate::server::session::LdapSession;
 
-/// Most octets of what a filter asserts. It is evaluated on every entry, and none says more than a number.
+/// The most octets of what a filter asserts. It is evaluated on every entry, and none says more than a number.
 const MAX_FILTER: usize = 4096;
 
 /// The search of the first entry in scope, and those of the others from the last to the second, if the request is for the

@@ -76,7 +76,7 @@ fn damaged() -> LdapResult {
     LdapResult::new(ResultCode::Other, text.to_owned())
 }
 
-/// Most octets of what is asserted in a search or compare by somebody unbound. Whoever looks for the server's capabilities
+/// The most octets of what is asserted in a search or compare by somebody unbound. Whoever looks for the server's capabilities
 /// asserts a class or nothing; a filter that tests every definition of the schema a thousand times is up to no good.
 const MAX_UNBOUND_ASSERTIONS: usize = 2048;
 

@@ -17,7 +17,7 @@ pub struct Values(Vec<BTreeSet<String>>);
 
 /// What an entry must have, exactly.
 #[derive(Debug, Clone, Default)]
-pub struct Attributes(Vec<(String, Values)>);
+pub struct ExpectedEntry(Vec<(String, Values)>);
 
 fn text(row: &Value, key: &str) -> String {
     let text = row[key].as_str();
@@ -119,7 +119,10 @@ fn assert_agreed(users: &[Value], groups: &[Value]) {
 }
 
 /// Every user, group and virtual group by name, with what is served of it by default.
-pub fn expected(directory: &Directory, place: &ContractTree) -> impl Iterator<Item = (String, Attributes)> {
+pub fn expected(
+    directory: &Directory,
+    place: &ContractTree,
+) -> impl Iterator<Item = (String, ExpectedEntry)> {
     let entries = directory.entries(place, None).into_iter();
     let of_rows = entries.filter(|entry| {
         matches!(
@@ -138,7 +141,7 @@ pub fn expected(directory: &Directory, place: &ContractTree) -> impl Iterator<It
                 let parts = parts(entry.kind, &attribute.name, values.collect());
                 (attribute.name, Values(parts))
             });
-        (entry.dn, Attributes(attributes.collect()))
+        (entry.dn, ExpectedEntry(attributes.collect()))
     })
 }
 
@@ -159,7 +162,7 @@ fn parts(kind: EntryKind, name: &str, values: Vec<String>) -> Vec<BTreeSet<Strin
         .collect()
 }
 
-impl Attributes {
+impl ExpectedEntry {
     fn add(&mut self, name: &str, values: &[&str]) {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
         self.0.push((name.to_owned(), Values(vec![values])));
@@ -167,8 +170,8 @@ impl Attributes {
 }
 
 /// What the base entry and the containers have at least.
-pub fn scaffold(dn: &str) -> Option<Attributes> {
-    let mut entry = Attributes::default();
+pub fn scaffold(dn: &str) -> Option<ExpectedEntry> {
+    let mut entry = ExpectedEntry::default();
     if dn == "DC=ldap,DC=goauthentik,DC=io" {
         entry.add("objectClass", &["top", "domain"]);
         entry.add("dc", &["ldap"]);
@@ -186,7 +189,7 @@ pub fn scaffold(dn: &str) -> Option<Attributes> {
 }
 
 /// Notes every attribute that is missing, wrong or superfluous.
-pub fn differences(dn: &str, entry: &Entry, expected: &Attributes, problems: &mut Vec<String>) {
+pub fn differences(dn: &str, entry: &Entry, expected: &ExpectedEntry, problems: &mut Vec<String>) {
     for (name, values) in &expected.0 {
         match entry.get(name) {
             None => problems.push(format!("{dn}: {name} is missing; expected {values:?}")),
@@ -212,7 +215,7 @@ pub fn differences(dn: &str, entry: &Entry, expected: &Attributes, problems: &mu
 }
 
 /// Notes every attribute that lacks a value.
-pub fn contains(dn: &str, entry: &Entry, expected: &Attributes, problems: &mut Vec<String>) {
+pub fn contains(dn: &str, entry: &Entry, expected: &ExpectedEntry, problems: &mut Vec<String>) {
     for (name, Values(parts)) in &expected.0 {
         let served = entry.get(name).unwrap_or_default();
         for value in parts.iter().flatten().filter(|value| !served.contains(value)) {

@@ -7,7 +7,7 @@ use akldap_simulator::Directory;
 use akldap_testing::recordings;
 use serde_json::Value;
 
-use crate::golden::entries::{self, Attributes};
+use crate::golden::entries::{self, ExpectedEntry};
 use crate::golden::{bound_with, compare, dump};
 use akldap_testing::client::Entry;
 use akldap_testing::stage::{BASE, Stage};
@@ -60,7 +60,7 @@ async fn every_attribute_is_what_the_contract_makes_of_the_rows() {
     }
 
     let place = entries::place(provider);
-    let expected: BTreeMap<String, Attributes> = entries::expected(&directory, &place).collect();
+    let expected: BTreeMap<String, ExpectedEntry> = entries::expected(&directory, &place).collect();
     assert_eq!(expected.len(), 2 * users.len() + groups.len(), "names are unique");
 
     let mut problems = Vec::new();

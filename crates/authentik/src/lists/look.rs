@@ -55,7 +55,7 @@ pub(super) struct Look {
 pub(super) struct LookWindow<'a> {
     /// Where the window of changes begins, in microseconds since 1970; `None`: authentik cannot tell what changed.
     pub(super) since: Option<i64>,
-    /// Most users changed since that are worth reading.
+    /// The most users changed since that are worth reading.
     pub(super) most: u64,
     /// Ascending.
     pub(super) known: &'a [i64],

@@ -9,7 +9,7 @@ use crate::backoff::Backoff;
 /// How a list is read. Times pass on tokio's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct ScanOptions {
-    /// Most pages in flight at once. authentik has two web workers of four threads by default; how many are worthwhile
+    /// The most pages in flight at once. authentik has two web workers of four threads by default; how many are worthwhile
     /// is measured.
     pub parallel: usize,
     /// Tries for one page, the first included.

@@ -65,11 +65,11 @@ pub struct GroupRecord<'a> {
 /// Why somebody is left out for lack of room: the contents of a snapshot are counted in 32 bits. Ten million ordinary users fit.
 pub(super) const FULL: &str = "the directory is full";
 
-/// Most warnings that one build reports; the rest are counted. A bad naming scheme would otherwise fill the log at every
+/// The most warnings that one build reports; the rest are counted. A bad naming scheme would otherwise fill the log at every
 /// refresh.
 pub const MAX_WARNINGS: usize = 100;
 
-/// Most custom attributes of one record that warnings name: a record full of bad ones would hide the others.
+/// The most custom attributes of one record that warnings name: a record full of bad ones would hide the others.
 pub(crate) const MAX_NAMED_ATTRIBUTES: usize = 8;
 
 /// Whom a warning is about.

@@ -65,7 +65,7 @@ impl Snapshot {
             if !is_free {
                 warnings.push(Warning::RecordSkipped {
                     whose: RecordName::Group(role.name.to_owned()),
-                    reason: "it would stand for a role, and there is already a group of this name",
+                    reason: "a role of that name is shown as a group, and there is already a group of this name",
                 });
             }
             is_free

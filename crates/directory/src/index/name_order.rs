@@ -66,7 +66,7 @@ impl NameOrder {
         (capacity(&self.users) + capacity(&self.groups)) * size_of::<u32>()
     }
 
-    /// The entry whose turn it is at a position of the whole list.
+    /// The entry at a position of the whole list.
     #[inline]
     pub(crate) fn at(&self, layout: Layout, position: Place) -> Result<Place, WrongNumber> {
         self.map(layout, position, |ranking| &ranking.items)

@@ -9,7 +9,7 @@ use crate::model::number::{Column, WrongNumber};
 use crate::schema::{self, Syntax};
 use akldap_ldap::steps;
 
-/// Most attributes that a snapshot can distinguish; more could not be numbered.
+/// The most attributes that a snapshot can distinguish; more could not be numbered.
 pub(crate) const MAX_ATTRIBUTES: usize = 60_000;
 
 /// Longest custom attribute name served. Nobody asks for longer ones, and clients have limits too.
@@ -18,7 +18,7 @@ pub(crate) const MAX_NAME: usize = 255;
 /// Names of attributes in lower case, sorted.
 type SortedNames = Vec<Box<[u8]>>;
 
-/// Most names kept for a spelling that several share.
+/// The most names kept for a spelling that several share.
 const MAX_SHARED: usize = 16;
 
 /// What is known about each attribute.

@@ -23,7 +23,7 @@ pub(crate) const OWN_GID_NUMBER: u32 = 1 << 30;
 /// Without that, it is the user's stored uidNumber.
 pub(crate) const OWN_UID_NUMBER: u32 = 1 << 31;
 
-/// Most users and groups together: their places, of which users have two, are counted in 32 bits, and so are index
+/// The most users and groups together: their places, of which users have two, are counted in 32 bits, and so are index
 /// slots, one bit of which says what they hold.
 pub(crate) const MAX_RECORDS: usize = 1 << 30;
 

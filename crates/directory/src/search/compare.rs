@@ -11,7 +11,7 @@ use crate::search::base::{base_entry, damaged};
 use crate::search::request::Viewer;
 use crate::search::start::empty_snapshot;
 use crate::view::context::{Context, View};
-use crate::view::subschema::Attributes;
+use crate::view::subschema::EntryAttributes;
 use crate::view::tree::Tree;
 use akldap_ldap::dn::Name;
 use akldap_ldap::filter::{AttributeValueAssertion, Filter};
@@ -43,7 +43,7 @@ pub fn compare(
 
 /// The same for an entry that belongs to no provider: the rootDSE (`dn` empty) or the subschema.
 #[must_use]
-pub fn compare_entry(dn: &str, attributes: &Attributes, attribute: &[u8], value: &[u8]) -> LdapResult {
+pub fn compare_entry(dn: &str, attributes: &EntryAttributes, attribute: &[u8], value: &[u8]) -> LdapResult {
     let tree = Tree::of_one_entry(dn, attributes);
     let snapshot = match empty_snapshot() {
         Ok(snapshot) => snapshot,

@@ -18,7 +18,7 @@ use akldap_ldap::steps;
 /// The attributes `+` asks for.
 const OPERATIONAL: [AttributeId; count(Those::Operational)] = ids(Those::Operational);
 
-/// Most attributes one search can name, after expansion of classes. The schema is smaller; custom names beyond that would
+/// The most attributes one search can name, after expansion of classes. The schema is smaller; custom names beyond that would
 /// make an answer slow to no purpose.
 pub(crate) const MAX_NAMES: usize = 1000;
 

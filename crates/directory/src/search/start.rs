@@ -28,7 +28,7 @@ use crate::search::selection::Selection;
 use crate::search::state::{Phase, Root, Search};
 use crate::view::context::{Context, View};
 use crate::view::style::VirtualGroups;
-use crate::view::subschema::Attributes;
+use crate::view::subschema::EntryAttributes;
 use crate::view::tree::Tree;
 use akldap_ldap::control::encode_sort_response;
 use akldap_ldap::dn::Name;
@@ -83,7 +83,7 @@ impl Search {
     /// As [`new`](Self::new).
     pub fn of_entry(
         dn: &str,
-        attributes: &Attributes,
+        attributes: &EntryAttributes,
         request: &SearchRequest<'_>,
         controls: &SearchControls,
     ) -> Result<Self, LdapResult> {
@@ -265,7 +265,7 @@ impl Search {
         snapshot: Arc<Snapshot>,
         tree: Arc<Tree>,
         viewer: Viewer,
-        root_dse: &Attributes,
+        root_dse: &EntryAttributes,
         request: &SearchRequest<'_>,
         controls: &SearchControls,
     ) -> Result<Self, LdapResult> {

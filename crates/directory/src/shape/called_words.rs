@@ -16,7 +16,7 @@ pub(super) enum CalledWord<'s> {
 pub(super) fn in_template(source: &str) -> Vec<(usize, CalledWord<'_>)> {
     let (mut found, mut at, mut is_raw) = (Vec::new(), 0, false);
     while let Some((start, mark)) = next_mark(source, at) {
-        // A sign right after a mark is about the blanks before it.
+        // A sign right after a mark trims the blanks before it.
         let sign = source
             .get(start + 2..)
             .is_some_and(|rest| rest.starts_with(['-', '+']));

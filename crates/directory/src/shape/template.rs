@@ -17,10 +17,10 @@ use crate::shape::source::RecordKind;
 /// addresses and memberships need, and a millisecond at most.
 const FUEL: u64 = 20_000;
 
-/// Most octets that the values of one template may have for one entry. A photo has fewer.
+/// The most octets that the values of one template may have for one entry. A photo has fewer.
 const MAX_OCTETS: usize = 256 * 1024;
 
-/// Most values of one template for one entry: nobody has more keys or addresses.
+/// The most values of one template for one entry: nobody has more keys or addresses.
 const MAX_VALUES: usize = 1000;
 
 /// Longest template.

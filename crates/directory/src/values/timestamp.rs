@@ -17,7 +17,7 @@ const SIGN: u64 = 1 << 63;
 const NONE: i64 = i64::MIN;
 
 impl StoredTime {
-    /// `None` for the least number, which is long before all possible years.
+    /// `None` for the least number, which is long before the year 0.
     pub(crate) fn new(micros: i64) -> Option<Self> {
         NonZeroU64::new(micros.cast_unsigned() ^ SIGN).map(Self)
     }

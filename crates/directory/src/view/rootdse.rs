@@ -4,7 +4,7 @@
 //! rootDSE only once. What is supported comes from the code that supports it. `supportedSASLMechanisms` is absent,
 //! because there are none.
 
-use crate::view::subschema::{Attributes, SUBSCHEMA_DN};
+use crate::view::subschema::{EntryAttributes, SUBSCHEMA_DN};
 
 /// Active Directory's capabilities that authentik's outpost names; some clients choose their dialect by them.
 pub const SUPPORTED_CAPABILITIES: &[&str] = &[
@@ -54,7 +54,7 @@ pub enum RootDseReader<'a> {
 impl RootDse {
     /// The attributes of the rootDSE, in the order in which they are served; all have values.
     #[must_use]
-    pub fn attributes(&self, reader: RootDseReader<'_>) -> Attributes {
+    pub fn attributes(&self, reader: RootDseReader<'_>) -> EntryAttributes {
         let contexts = self.contexts(reader);
         let first: Vec<String> = contexts.first().cloned().into_iter().collect();
         let mut attributes = vec![

@@ -24,7 +24,7 @@ pub const SUBSCHEMA_DN: &str = "cn=subschema";
 pub const SUBSCHEMA_TIMESTAMP: &str = "20261129230000Z";
 
 /// Content of an entry that is not authentik's: attribute names in the order in which they are served, with values.
-pub type Attributes = Vec<(&'static str, Vec<String>)>;
+pub type EntryAttributes = Vec<(&'static str, Vec<String>)>;
 
 /// Which auxiliary classes entries of a structural class have here. ADSI wants content rules; RFC 4512 section 4.1.6
 /// makes them say what may be combined.
@@ -102,7 +102,7 @@ impl AddedClass {
 /// The attributes of the subschema entry. `changed` is when what is beyond our own schema last changed, in seconds since
 /// 1970, if it did.
 #[must_use]
-pub fn attributes(beyond: &Beyond, changed: Option<i64>) -> Attributes {
+pub fn attributes(beyond: &Beyond, changed: Option<i64>) -> EntryAttributes {
     let changed = changed.and_then(|seconds| {
         let time = timestamp::generalized_time(seconds.checked_mul(1_000_000)?)?;
         Some(String::from_utf8_lossy(&time).into_owned())

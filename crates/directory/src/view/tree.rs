@@ -10,7 +10,7 @@ use crate::model::place::Container;
 use crate::schema::{self, AttributeTypeId};
 use crate::view::container::ContainerEntry;
 use crate::view::style::{DnStyle, ORGANIZATIONAL_UNITS, VirtualGroups};
-use crate::view::subschema::Attributes;
+use crate::view::subschema::EntryAttributes;
 use akldap_ldap::dn::{self, Dn, DnError};
 use akldap_ldap::text;
 
@@ -189,12 +189,12 @@ impl Tree {
     /// The same tree, whose base entry also shows the attributes of the rootDSE (`objectClass` and `entryDN` are its
     /// own).
     #[must_use]
-    pub fn with_base_attributes(mut self, attributes: &Attributes) -> Self {
+    pub fn with_base_attributes(mut self, attributes: &EntryAttributes) -> Self {
         self.set_base_attributes(attributes);
         self
     }
 
-    fn set_base_attributes(&mut self, attributes: &Attributes) {
+    fn set_base_attributes(&mut self, attributes: &EntryAttributes) {
         let first = self.base.rdns.first();
         let named = |attribute: &str| {
             first.is_some_and(|rdn| {
@@ -241,7 +241,7 @@ impl Tree {
     }
 
     /// A tree that consists of one entry that belongs to no provider, such as the rootDSE.
-    pub(crate) fn of_one_entry(dn: &str, attributes: &Attributes) -> Self {
+    pub(crate) fn of_one_entry(dn: &str, attributes: &EntryAttributes) -> Self {
         let mut entry = ContainerEntry::new(dn.as_bytes().to_vec(), dn.as_bytes());
         for (name, values) in attributes {
             entry.add(name, values.iter().map(String::as_bytes));

@@ -9,7 +9,7 @@ use crate::steps;
 
 /// The first octet of a tag that takes several octets has these bits.
 const LONG_TAG: u8 = 0x1f;
-/// Most octets of a tag number after that first one: no protocol has tag numbers beyond 28 bits.
+/// The most octets of a tag number after that first one: no protocol has tag numbers beyond 28 bits.
 const MAX_TAG_OCTETS: usize = 4;
 /// Ends an element of indefinite length, and is not an element itself.
 const END_OF_CONTENTS: u8 = 0;

@@ -13,7 +13,7 @@ pub struct DerefSpec {
     pub attributes: Vec<Vec<u8>>,
 }
 
-/// Most specifications, and most attributes of one, in a dereference request.
+/// The most specifications, and most attributes of one, in a dereference request.
 pub const MAX_DEREF_ITEMS: usize = 64;
 
 impl DerefSpec {

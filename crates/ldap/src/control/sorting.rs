@@ -15,7 +15,7 @@ pub struct SortKey {
     pub reverse_order: bool,
 }
 
-/// Most keys a sort request may have; more than a few never mean anything.
+/// The most keys a sort request may have; more than a few never mean anything.
 pub const MAX_SORT_KEYS: usize = 16;
 
 impl SortKey {

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::name::{AttributeTypeAndValue, Dn, Rdn};
 use crate::{ber, steps};
 
-/// Most assertions of one RDN. More than two or three never mean anything, and comparing them sorts them.
+/// The most assertions of one RDN. More than two or three never mean anything, and comparing them sorts them.
 pub const MAX_ASSERTIONS: usize = 64;
 
 /// Why a string is not a distinguished name.

@@ -36,9 +36,9 @@ pub struct SearchRequest<'a> {
     pub scope: Scope,
     /// `0..=3`; there are no aliases, so it changes nothing.
     pub deref_aliases: u8,
-    /// Most entries wanted; 0 for no limit.
+    /// The most entries wanted; 0 for no limit.
     pub size_limit: u32,
-    /// Most seconds wanted; 0 for no limit.
+    /// The most seconds wanted; 0 for no limit.
     pub time_limit: u32,
     /// Attribute names without values.
     pub types_only: bool,

@@ -12,7 +12,7 @@ use crate::outpost::bind::refusal::Refusal;
 use super::key::BindKey;
 use super::voids::Voids;
 
-/// Most of them remembered.
+/// The most of them remembered.
 const MAX_WRONG_SECRETS: u64 = 20_000;
 
 /// The memory.

@@ -21,7 +21,7 @@ use super::super::refusal::{Question, Refusal, rejected};
 use super::Judge;
 
 impl Judge {
-    /// The changes of passwords that are under way.
+    /// The password changes that are under way.
     pub(in crate::outpost) fn changes(&self) -> &TaskTracker {
         &self.changes
     }

@@ -28,7 +28,7 @@ pub(crate) struct RunningSearch {
     pub(super) search: directory::Search,
     /// Searches of more entries of the monitor, from the last to the first.
     pub(super) others: Vec<directory::Search>,
-    /// Most entries that the client wants in total; 0 for no limit.
+    /// The most entries that the client wants in total; 0 for no limit.
     pub(super) size_limit: u64,
     pub(super) started: Instant,
     pub(super) deadline: Option<Instant>,

@@ -109,7 +109,8 @@ fn roles_are_groups_of_those_who_have_them() {
     // Of a role and a group with the same name the group is shown, and that is reported.
     let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     assert!(
-        told.len() == 1 && told[0].contains("group \"nested\" is not served: it would stand for a role"),
+        told.len() == 1
+            && told[0].contains("group \"nested\" is not served: a role of that name is shown as a group"),
         "{told:?}"
     );
 

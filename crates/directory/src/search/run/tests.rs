@@ -2,7 +2,7 @@ use super::*;
 use crate::build::builder::Builder;
 use crate::fixture::*;
 use crate::search::request::{SearchControls, SearchOutcome};
-use crate::view::subschema::Attributes;
+use crate::view::subschema::EntryAttributes;
 use crate::view::tree::Tree;
 use akldap_ldap::ber::Reader;
 use akldap_ldap::control::VlvTarget;
@@ -797,7 +797,7 @@ fn searches_are_send_and_own_what_they_need() {
 
 #[test]
 fn one_entry_outside_all_trees_can_be_searched() {
-    let attributes: Attributes = vec![
+    let attributes: EntryAttributes = vec![
         ("objectClass", vec!["top".into()]),
         ("supportedLDAPVersion", vec!["3".into()]),
         ("entryDN", vec![String::new()]),

@@ -67,7 +67,7 @@ fn names(definition: &str) -> Vec<String> {
         .collect()
 }
 
-fn by_name<'a>(schema: &'a Attributes, attribute: &str) -> HashMap<String, &'a str> {
+fn by_name<'a>(schema: &'a EntryAttributes, attribute: &str) -> HashMap<String, &'a str> {
     let values = schema.iter().find(|(name, _)| *name == attribute);
     values
         .into_iter()

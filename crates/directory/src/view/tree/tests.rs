@@ -23,7 +23,7 @@ fn a_base_must_be_a_name() {
 
 #[test]
 fn the_base_entry_is_a_domain_with_the_attributes_of_the_root() {
-    let root: Attributes = vec![
+    let root: EntryAttributes = vec![
         ("objectClass", vec!["top".into()]),
         ("entryDN", vec![String::new()]),
         ("supportedLDAPVersion", vec!["3".into()]),

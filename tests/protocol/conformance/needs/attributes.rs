@@ -2,7 +2,7 @@
 
 use ldap3_proto::proto::LdapSearchScope;
 
-use crate::conformance::table::{Row, row};
+use crate::conformance::table::{Need, need};
 use akldap_testing::stage::{BASE, SUFFIX, user_dn};
 
 fn group_dn(name: &str) -> String {
@@ -13,9 +13,9 @@ fn is_timestamp(text: &str) -> bool {
     text.len() >= 15 && text.ends_with('Z') && text.bytes().take(14).all(|octet| octet.is_ascii_digit())
 }
 
-pub fn rows() -> Vec<Row> {
+pub fn needs() -> Vec<Need> {
     vec![
-        row!("12", "`*` for user attributes, `+` for operational ones", "`+`; `*`", "entryUUID and the like; the ordinary ones without entryUUID", stage => {
+        need!("12", "`*` for user attributes, `+` for operational ones", "`+`; `*`", "entryUUID and the like; the ordinary ones without entryUUID", stage => {
             let mut client = stage.bound("ldapservice").await;
             let operational = client.read(&user_dn("alice"), &["+"]).await;
             for name in ["entryUUID", "entryDN", "structuralObjectClass", "subschemaSubentry", "hasSubordinates"] {
@@ -25,7 +25,7 @@ pub fn rows() -> Vec<Row> {
             let ordinary = client.read(&user_dn("alice"), &["*"]).await;
             assert!(ordinary.entries[0].get("cn").is_some() && ordinary.entries[0].get("entryUUID").is_none());
         }),
-        row!("13", "entryUUID of users and groups, searchable", "entryUUID by name; a filter on it", "authentik's uuid; one entry", stage => {
+        need!("13", "entryUUID of users and groups, searchable", "entryUUID by name; a filter on it", "authentik's uuid; one entry", stage => {
             let mut client = stage.bound("ldapservice").await;
             let uuid = stage.simulator.look(|directory| directory.user_named("alice").unwrap().uuid).to_string();
             let group = stage.simulator.look(|directory| directory.group_named("backend").unwrap().pk).to_string();
@@ -35,19 +35,19 @@ pub fn rows() -> Vec<Row> {
                 assert_eq!(found.dns(), [dn.as_str()]);
             }
         }),
-        row!("14", "createTimestamp and modifyTimestamp on users", "both by name", "generalized times", stage => {
+        need!("14", "createTimestamp and modifyTimestamp on users", "both by name", "generalized times", stage => {
             let mut client = stage.bound("ldapservice").await;
             let found = client.read(&user_dn("alice"), &["createTimestamp", "modifyTimestamp"]).await;
             for name in ["createTimestamp", "modifyTimestamp"] {
                 assert!(is_timestamp(&found.entries[0].one(name)), "{name}: {:?}", found.entries[0]);
             }
         }),
-        row!("14b", "createTimestamp and modifyTimestamp on groups", "both by name", "absent", because "authentik's API tells no times of groups, and made-up ones would mislead delta syncs", stage => {
+        need!("14b", "createTimestamp and modifyTimestamp on groups", "both by name", "absent", because "authentik's API tells no times of groups, and made-up ones would mislead delta syncs", stage => {
             let mut client = stage.bound("ldapservice").await;
             let found = client.read(&group_dn("backend"), &["createTimestamp", "modifyTimestamp"]).await;
             assert_eq!((found.outcome.code, found.entries[0].attributes.len()), (0, 0));
         }),
-        row!("15", "entryDN, structuralObjectClass, hasSubordinates, numSubordinates, subschemaSubentry", "all by name, on a container and a user; a filter on entryDN", "their values; one entry", stage => {
+        need!("15", "entryDN, structuralObjectClass, hasSubordinates, numSubordinates, subschemaSubentry", "all by name, on a container and a user; a filter on entryDN", "their values; one entry", stage => {
             let mut client = stage.bound("ldapservice").await;
             let names = ["entryDN", "structuralObjectClass", "hasSubordinates", "numSubordinates", "subschemaSubentry"];
             let container = client.read(&format!("ou=users,{BASE}"), &names).await;
@@ -63,7 +63,7 @@ pub fn rows() -> Vec<Row> {
             let found = client.subtree(BASE, &format!("(entryDN={})", user_dn("ALICE")), &["1.1"]).await;
             assert_eq!(found.entries.len(), 1);
         }),
-        row!("16", "uniqueMember on groups", "by name; a filter on it", "as member; the groups of alice", stage => {
+        need!("16", "uniqueMember on groups", "by name; a filter on it", "as member; the groups of alice", stage => {
             let mut client = stage.bound("ldapservice").await;
             let found = client.read(&group_dn("backend"), &["uniqueMember", "member"]).await;
             let group = &found.entries[0];
@@ -72,21 +72,21 @@ pub fn rows() -> Vec<Row> {
             let found = client.subtree(BASE, &format!("(uniqueMember={})", user_dn("alice")), &["1.1"]).await;
             assert!(found.dns().contains(&group_dn("backend").as_str()));
         }),
-        row!("17", "memberUid on groups", "by name; a filter on it", "user names; the groups of alice", stage => {
+        need!("17", "memberUid on groups", "by name; a filter on it", "user names; the groups of alice", stage => {
             let mut client = stage.bound("ldapservice").await;
             let found = client.read(&group_dn("backend"), &["memberUid"]).await;
             assert!(found.entries[0].get("memberUid").unwrap().contains(&"alice".to_owned()));
             let found = client.subtree(BASE, "(&(objectClass=posixGroup)(memberUid=alice))", &["1.1"]).await;
             assert!(found.dns().contains(&group_dn("backend").as_str()));
         }),
-        row!("18", "givenName, loginShell, gecos, userPrincipalName", "loginShell, set as an attribute in authentik", "served as set there", because "authentik has no such fields; whoever needs them sets them as attributes of the user", stage => {
+        need!("18", "givenName, loginShell, gecos, userPrincipalName", "loginShell, set as an attribute in authentik", "served as set there", because "authentik has no such fields; whoever needs them sets them as attributes of the user", stage => {
             let mut client = stage.bound("ldapservice").await;
             let found = client.read(&user_dn("alice"), &["loginShell", "givenName"]).await;
             assert_eq!(found.entries[0].one("loginShell"), "/bin/zsh");
             let found = client.subtree(BASE, "(loginShell=/bin/zsh)", &["1.1"]).await;
             assert_eq!(found.entries.len(), 1);
         }),
-        row!("19", "`ou` on containers, `dc` and domain on the base", "one level below the base; the base", "ou=users, groups, virtual-groups; dc=ldap", stage => {
+        need!("19", "`ou` on containers, `dc` and domain on the base", "one level below the base; the base", "ou=users, groups, virtual-groups; dc=ldap", stage => {
             let mut client = stage.bound("ldapservice").await;
             let found = client.search(BASE, LdapSearchScope::OneLevel, "(objectClass=organizationalUnit)", &["ou"]).await;
             let names: Vec<String> = found.entries.iter().map(|entry| entry.one("ou")).collect();

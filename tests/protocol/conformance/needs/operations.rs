@@ -7,13 +7,13 @@ use ldap3_proto::proto::{
 };
 
 use crate::conformance::controls::{element, integer, page_of, paged, sorted};
-use crate::conformance::table::{Row, row};
+use crate::conformance::table::{Need, need};
 use akldap_testing::client::search;
 use akldap_testing::stage::{BASE, SUFFIX, Stage, entry_dn, user_dn};
 
-pub fn rows() -> Vec<Row> {
+pub fn needs() -> Vec<Need> {
     vec![
-        row!("33", "A diagnosticMessage with every error", "a wrong password, a missing base, a malformed DN, a delete", "a text each", stage => {
+        need!("33", "A diagnosticMessage with every error", "a wrong password, a missing base, a malformed DN, a delete", "a text each", stage => {
             let mut client = stage.bound("ldapservice").await;
             assert!(!client.read(&user_dn("nobody"), &[]).await.outcome.message.is_empty());
             assert!(!client.read("alice", &[]).await.outcome.message.is_empty());
@@ -22,7 +22,7 @@ pub fn rows() -> Vec<Row> {
             assert!(!refused.message.is_empty());
             assert!(!stage.bind(&user_dn("alice"), "wrong").await.message.is_empty());
         }),
-        row!("34", "Compare", "mail, memberOf, a missing attribute, a missing entry", "codes 6, 5, 16, 32", stage => {
+        need!("34", "Compare", "mail, memberOf, a missing attribute, a missing entry", "codes 6, 5, 16, 32", stage => {
             let mut client = stage.bound("ldapservice").await;
             let group = format!("CN=Backend, ou=groups,{BASE}");
             for (name, attribute, value, code) in [
@@ -36,11 +36,11 @@ pub fn rows() -> Vec<Row> {
                 assert_eq!(outcome.code, code, "{attribute}={value}: {outcome:?}");
             }
         }),
-        row!("35", "Who am I", "bound and anonymous", "`dn:` and the name; nothing", stage => {
+        need!("35", "Who am I", "bound and anonymous", "`dn:` and the name; nothing", stage => {
             assert_eq!(stage.bound("alice").await.who_am_i().await, format!("dn:{}", entry_dn("alice")));
             assert_eq!(stage.client().await.who_am_i().await, "");
         }),
-        row!("36", "Password modify", "the extended operation; a modify of userPassword", "code 19 and where to change it", because "an outpost's token cannot set passwords; authentik is where they are changed", stage => {
+        need!("36", "Password modify", "the extended operation; a modify of userPassword", "code 19 and where to change it", because "an outpost's token cannot set passwords; authentik is where they are changed", stage => {
             let response = stage.bound("alice").await.extended("1.3.6.1.4.1.4203.1.11.1", None).await;
             assert_eq!(response.res.code as i32, 19);
             assert!(response.res.message.contains("authentik"));
@@ -57,14 +57,14 @@ pub fn rows() -> Vec<Row> {
                 assert_eq!(result.code as i32, code, "{attribute}");
             }
         }),
-        row!("37", "StartTLS", "the extended operation", "code 0, then TLS", stage => {
+        need!("37", "StartTLS", "the extended operation", "code 0, then TLS", stage => {
             let mut client = stage.client().await;
             let response = client.extended("1.3.6.1.4.1.1466.20037", None).await;
             assert_eq!(response.res.code as i32, 0);
             // The rest, over TLS, is in tests/ldap/tls.rs; plain LDAP is no longer understood here.
             client.send(LdapOp::UnbindRequest, vec![]).await;
         }),
-        row!("38", "Abandon and cancel without hanging up", "abandon of nothing; cancel of nothing", "no answer; code 119; the connection lives", stage => {
+        need!("38", "Abandon and cancel without hanging up", "abandon of nothing; cancel of nothing", "no answer; code 119; the connection lives", stage => {
             let mut client = stage.bound("ldapservice").await;
             client.send(LdapOp::AbandonRequest(4711), vec![]).await;
             let target = element(0x30, &[&integer(4711)]);
@@ -72,7 +72,7 @@ pub fn rows() -> Vec<Row> {
             assert_eq!(response.res.code as i32, 119);
             assert_eq!(client.read(&user_dn("alice"), &["cn"]).await.entries.len(), 1);
         }),
-        row!("39", "Operations side by side on a connection", "a slow search and a fast one, pipelined", "both answers, each complete", stage => {
+        need!("39", "Operations side by side on a connection", "a slow search and a fast one, pipelined", "both answers, each complete", stage => {
             let mut client = stage.bound("ldapservice").await;
             let all = search(BASE, LdapSearchScope::Subtree, "(objectClass=*)", &["*"]);
             let one = search(&user_dn("alice"), LdapSearchScope::Base, "(cn=*)", &["cn"]);
@@ -91,14 +91,14 @@ pub fn rows() -> Vec<Row> {
             assert_eq!(done, [slow, fast]);
             assert_eq!(entries, [4 + 60 + 12 + 60, 1]);
         }),
-        row!("40", "Another bind on the same connection", "alice, bob, a wrong password", "each replaces the one before", stage => {
+        need!("40", "Another bind on the same connection", "alice, bob, a wrong password", "each replaces the one before", stage => {
             let mut client = stage.bound("alice").await;
             assert_eq!(client.bind(&user_dn("bob"), "demo-bob").await.code, 0);
             assert_eq!(client.who_am_i().await, format!("dn:{}", entry_dn("bob")));
             assert_eq!(client.bind(&user_dn("bob"), "wrong").await.code, 49);
             assert_eq!(client.who_am_i().await, "");
         }),
-        row!("41", "Bind errors by their cause", "a wrong password, none, a malformed DN, authentik down, TLS required", "codes 49, 53, 50, 52, 13", _stage => {
+        need!("41", "Bind errors by their cause", "a wrong password, none, a malformed DN, authentik down, TLS required", "codes 49, 53, 50, 52, 13", _stage => {
             let stage = Stage::sample().await;
             for (dn, password, code) in [
                 (user_dn("alice"), "wrong", 49),
@@ -118,7 +118,7 @@ pub fn rows() -> Vec<Row> {
             .await;
             assert_eq!(strict.bind(&user_dn("alice"), "demo-alice").await.code, 13);
         }),
-        row!("42", "SASL", "EXTERNAL, PLAIN, an unknown mechanism", "code 7 and a text; nothing advertised", because "authentik has no SASL; a client certificate cannot be checked without a flow", stage => {
+        need!("42", "SASL", "EXTERNAL, PLAIN, an unknown mechanism", "code 7 and a text; nothing advertised", because "authentik has no SASL; a client certificate cannot be checked without a flow", stage => {
             let mut client = stage.client().await;
             for mechanism in ["EXTERNAL", "PLAIN", "X-NOSUCH", ""] {
                 let cred = LdapBindCred::SASL(SaslCredentials { mechanism: mechanism.into(), credentials: b"\0a\0b".to_vec() });
@@ -129,7 +129,7 @@ pub fn rows() -> Vec<Row> {
                 assert!(!response.res.message.is_empty());
             }
         }),
-        row!("43", "A complete subschema", "cn=subschema; every attribute and class in use", "all declared, RFC 4512 in form", stage => {
+        need!("43", "A complete subschema", "cn=subschema; every attribute and class in use", "all declared, RFC 4512 in form", stage => {
             let mut client = stage.bound("ldapservice").await;
             let schema = client.read("cn=subschema", &["attributeTypes", "objectClasses", "matchingRules", "ldapSyntaxes"]).await;
             let schema = &schema.entries[0];
@@ -147,7 +147,7 @@ pub fn rows() -> Vec<Row> {
                 }
             }
         }),
-        row!("44", "Special characters in names are escaped", "the user `sales, \"emea\" + partners`; the group `Sales, EMEA`", "RFC 4514 names that lead back to the entry", stage => {
+        need!("44", "Special characters in names are escaped", "the user `sales, \"emea\" + partners`; the group `Sales, EMEA`", "RFC 4514 names that lead back to the entry", stage => {
             let mut client = stage.bound("ldapservice").await;
             for (filter, dn) in [
                 ("(&(objectClass=user)(displayName=Sales, EMEA))", format!("cn=sales\\, \\\"emea\\\" \\+ partners,ou=users,{SUFFIX}")),
@@ -158,7 +158,7 @@ pub fn rows() -> Vec<Row> {
                 assert_eq!(client.read(&dn, &["1.1"]).await.dns(), [dn.as_str()]);
             }
         }),
-        row!("45", "No attributes without values", "every entry", "each attribute has a value", because "memberOf stays as authentik's own outpost sends it: without values when there are none", stage => {
+        need!("45", "No attributes without values", "every entry", "each attribute has a value", because "memberOf stays as authentik's own outpost sends it: without values when there are none", stage => {
             let mut client = stage.bound("ldapservice").await;
             let found = client.subtree(BASE, "(objectClass=*)", &[]).await;
             for entry in found.entries {
@@ -167,7 +167,7 @@ pub fn rows() -> Vec<Row> {
                 }
             }
         }),
-        row!("46", "Names match whatever their case", "cn=ALICE in direct and cached mode", "the entry", _stage => {
+        need!("46", "Names match whatever their case", "cn=ALICE in direct and cached mode", "the entry", _stage => {
             for mode in ["direct", "cached"] {
                 let mut directory = Directory::sample(0, 0);
                 for provider in directory.providers.values_mut() {
@@ -179,7 +179,7 @@ pub fn rows() -> Vec<Row> {
                 assert_eq!(found.entries.len(), 1, "{mode}");
             }
         }),
-        row!("47", "Large directories", "5,000 users: one by name, all by pages of 500", "an index, not a scan; every user", because "100,000 entries are a matter of the benchmarks; here only that nothing is lost", _stage => {
+        need!("47", "Large directories", "5,000 users: one by name, all by pages of 500", "an index, not a scan; every user", because "100,000 entries are a matter of the benchmarks; here only that nothing is lost", _stage => {
             let stage = Stage::with(Directory::sample(5000, 50), |_| {}).await;
             let mut client = stage.bound("ldapservice").await;
             let found = client.subtree(BASE, "(&(objectClass=user)(cn=user004000))", &["cn"]).await;
@@ -196,7 +196,7 @@ pub fn rows() -> Vec<Row> {
             }
             assert_eq!(count, 5000);
         }),
-        row!("48", "Size limit of a paged search", "60 users, sizeLimit 10, pages of 3, also sorted", "3, 3, 3, 1 and code 4", stage => {
+        need!("48", "Size limit of a paged search", "60 users, sizeLimit 10, pages of 3, also sorted", "3, 3, 3, 1 and code 4", stage => {
             let mut client = stage.bound("ldapservice").await;
             for order in [None, Some("cn"), Some("-cn")] {
                 let (mut cookie, mut pages) = (Vec::new(), Vec::new());
@@ -215,7 +215,7 @@ pub fn rows() -> Vec<Row> {
                 assert_eq!((pages, code), (vec![3, 3, 3, 1], 4), "{order:?}");
             }
         }),
-        row!("49", "Search from the empty name on", "base \"\", subtree and one level, bound", "what lies below the naming contexts, behind the rootDSE; the base entry", stage => {
+        need!("49", "Search from the empty name on", "base \"\", subtree and one level, bound", "what lies below the naming contexts, behind the rootDSE; the base entry", stage => {
             let mut client = stage.bound("ldapservice").await;
             let alice = format!("cn=alice,ou=users,{SUFFIX}");
             let user = client.subtree("", "(&(objectClass=user)(cn=alice))", &["cn"]).await;
@@ -233,7 +233,7 @@ pub fn rows() -> Vec<Row> {
             assert_eq!(nobody.subtree("", "(objectClass=*)", &[]).await.dns(), [""]);
             assert_eq!(nobody.search("", LdapSearchScope::OneLevel, "(objectClass=*)", &[]).await.entries.len(), 0);
         }),
-        row!("50", "A bind DN names whom a search by it finds", "spaces, escapes, case, another attribute", "the entry's own DN by who am I", stage => {
+        need!("50", "A bind DN names whom a search by it finds", "spaces, escapes, case, another attribute", "the entry's own DN by who am I", stage => {
             for dn in [
                 format!("CN = Alice ; OU=\"users\" , {BASE}"),
                 format!("cn=\\61lice,ou=users,{BASE}"),
@@ -245,7 +245,7 @@ pub fn rows() -> Vec<Row> {
                 assert_eq!(client.who_am_i().await, format!("dn:{}", entry_dn("alice")), "{dn}");
             }
         }),
-        row!("51", "Bind names of Active Directory", "a bare name, an e-mail address, name@domain, DOMAIN\\name", "the person they name", stage => {
+        need!("51", "Bind names of Active Directory", "a bare name, an e-mail address, name@domain, DOMAIN\\name", "the person they name", stage => {
             for name in ["alice", "alice@example.com", "alice@ldap.goauthentik.io", "EXAMPLE\\alice"] {
                 let mut client = stage.client().await;
                 assert_eq!(client.bind(name, "demo-alice").await.code, 0, "{name}");
@@ -253,7 +253,7 @@ pub fn rows() -> Vec<Row> {
                 assert_eq!(client.bind(name, "wrong").await.code, 49, "{name}");
             }
         }),
-        row!("52", "Elements that no RFC has yet", "a request with one behind those of RFC 4511", "the answer to the request without it", stage => {
+        need!("52", "Elements that no RFC has yet", "a request with one behind those of RFC 4511", "the answer to the request without it", stage => {
             let mut client = stage.client().await;
             let name = user_dn("alice");
             let bind = element(0x60, &[

@@ -7,7 +7,7 @@ use crate::conformance::controls::{
     MANAGE_DSA_IT, control, dereference, entries_with_controls, page_of, paged, sorted, value_of, view,
     view_of,
 };
-use crate::conformance::table::{Row, row};
+use crate::conformance::table::{Need, need};
 use akldap_testing::client::search;
 use akldap_testing::stage::{BASE, SUFFIX, user_dn};
 
@@ -15,9 +15,9 @@ fn users() -> ldap3_proto::proto::LdapSearchRequest {
     search(BASE, LdapSearchScope::Subtree, "(objectClass=user)", &["cn"])
 }
 
-pub fn rows() -> Vec<Row> {
+pub fn needs() -> Vec<Need> {
     vec![
-        row!("1", "Paged results, critical and not", "60 users in pages of 25", "25, 25, 10, each with a response control", stage => {
+        need!("1", "Paged results, critical and not", "60 users in pages of 25", "25, 25, 10, each with a response control", stage => {
             let mut client = stage.bound("ldapservice").await;
             for critical in [false, true] {
                 let mut cookie = Vec::new();
@@ -29,7 +29,7 @@ pub fn rows() -> Vec<Row> {
                 }
             }
         }),
-        row!("2", "Page size change, size 0 to end, cookie after a reconnect", "pages of 25, 10 on a new connection, then 0", "the sequence goes on; 0 ends it", stage => {
+        need!("2", "Page size change, size 0 to end, cookie after a reconnect", "pages of 25, 10 on a new connection, then 0", "the sequence goes on; 0 ends it", stage => {
             let mut client = stage.bound("ldapservice").await;
             let first = client.search_with(users(), vec![paged(25, b"", false)]).await;
             let (_, cookie) = page_of(&first.outcome).unwrap();
@@ -42,14 +42,14 @@ pub fn rows() -> Vec<Row> {
             assert_eq!((end.outcome.code, end.entries.len()), (0, 0));
             assert_eq!(page_of(&end.outcome).unwrap().1, b"");
         }),
-        row!("3", "Size limit", "60 users, sizeLimit 10", "10 entries, code 4", stage => {
+        need!("3", "Size limit", "60 users, sizeLimit 10", "10 entries, code 4", stage => {
             let mut client = stage.bound("ldapservice").await;
             let mut request = users();
             request.sizelimit = 10;
             let found = client.search_with(request, vec![]).await;
             assert_eq!((found.outcome.code, found.entries.len()), (4, 10));
         }),
-        row!("4", "typesOnly, time limit", "typesOnly and timeLimit 1", "names without values; code 0 within the limit (beyond it: limits.rs)", stage => {
+        need!("4", "typesOnly, time limit", "typesOnly and timeLimit 1", "names without values; code 0 within the limit (beyond it: limits.rs)", stage => {
             let mut client = stage.bound("ldapservice").await;
             let mut request = users();
             request.typesonly = true;
@@ -58,7 +58,7 @@ pub fn rows() -> Vec<Row> {
             assert_eq!((found.outcome.code, found.entries.len()), (0, 60));
             assert!(found.entries.iter().all(|entry| entry.attributes == [("cn".to_owned(), vec![])]));
         }),
-        row!("5", "Unknown controls", "an unknown control, critical and not", "code 12; ignored", stage => {
+        need!("5", "Unknown controls", "an unknown control, critical and not", "code 12; ignored", stage => {
             let mut client = stage.bound("ldapservice").await;
             for (critical, code, entries) in [(true, 12, 0), (false, 0, 60)] {
                 let unknown = control("1.3.6.1.4.1.4203.1.9.1.1", critical, None);
@@ -66,14 +66,14 @@ pub fn rows() -> Vec<Row> {
                 assert_eq!((found.outcome.code, found.entries.len()), (code, entries));
             }
         }),
-        row!("6", "manageDsaIT", "a search with it, critical and not", "code 0, all entries", stage => {
+        need!("6", "manageDsaIT", "a search with it, critical and not", "code 0, all entries", stage => {
             let mut client = stage.bound("ldapservice").await;
             for critical in [true, false] {
                 let found = client.search_with(users(), vec![control(MANAGE_DSA_IT, critical, None)]).await;
                 assert_eq!((found.outcome.code, found.entries.len()), (0, 60));
             }
         }),
-        row!("7", "Password policy request on bind", "a bind with it, not critical", "code 0", stage => {
+        need!("7", "Password policy request on bind", "a bind with it, not critical", "code 0", stage => {
             let mut client = stage.client().await;
             let request = LdapBindRequest {
                 dn: user_dn("alice"),
@@ -85,7 +85,7 @@ pub fn rows() -> Vec<Row> {
             let Some(LdapOp::BindResponse(response)) = client.receive().await.map(|message| message.op) else { panic!() };
             assert_eq!(response.res.code as i32, 0);
         }),
-        row!("8", "Dereference", "a group, deref of member for cn and uid", "the members' attributes in a control of the entry", stage => {
+        need!("8", "Dereference", "a group, deref of member for cn and uid", "the members' attributes in a control of the entry", stage => {
             let mut client = stage.bound("ldapservice").await;
             let request = search(BASE, LdapSearchScope::Subtree, "(&(objectClass=groupOfNames)(cn=backend))", &["cn"]);
             let (entries, code) = entries_with_controls(&mut client, request, vec![dereference("member", &["cn", "uid"], true)]).await;
@@ -93,7 +93,7 @@ pub fn rows() -> Vec<Row> {
             let value = value_of(&entries[0].1, crate::conformance::controls::DEREF).unwrap();
             assert!(String::from_utf8_lossy(&value).contains(&format!("cn=alice,ou=users,{SUFFIX}")));
         }),
-        row!("9", "Sorting and virtual list view", "sorted by -cn; the window 11 to 15", "in order; five entries of 60", stage => {
+        need!("9", "Sorting and virtual list view", "sorted by -cn; the window 11 to 15", "in order; five entries of 60", stage => {
             let mut client = stage.bound("ldapservice").await;
             let whole = client.search_with(users(), vec![sorted(&["-cn"], true)]).await;
             assert_eq!(whole.entries.len(), 60);
@@ -101,7 +101,7 @@ pub fn rows() -> Vec<Row> {
             assert_eq!(window.dns(), whole.dns()[10..15]);
             assert_eq!(view_of(&window.outcome), Some((11, 60, 0)));
         }),
-        row!("10", "Anonymous bind; rootDSE without a bind", "an empty bind; a base search of the empty name", "code 0; the rootDSE with its controls", stage => {
+        need!("10", "Anonymous bind; rootDSE without a bind", "an empty bind; a base search of the empty name", "code 0; the rootDSE with its controls", stage => {
             let mut client = stage.client().await;
             assert_eq!(client.read("", &["supportedControl"]).await.entries.len(), 1, "before any bind");
             assert_eq!(client.bind("", "").await.code, 0);
@@ -109,7 +109,7 @@ pub fn rows() -> Vec<Row> {
             assert!(!found.entries[0].get("namingContexts").unwrap().is_empty());
             assert!(found.entries[0].get("supportedControl").unwrap().len() >= 5);
         }),
-        row!("11", "rootDSE: contexts, extensions, features, mechanisms", "a base search of the empty name", "what is implemented and nothing else", stage => {
+        need!("11", "rootDSE: contexts, extensions, features, mechanisms", "a base search of the empty name", "what is implemented and nothing else", stage => {
             let mut client = stage.bound("ldapservice").await;
             let found = client.read("", &["*", "+"]).await;
             let root = &found.entries[0];
