@@ -108,6 +108,15 @@ pub(super) static USERS_OU: Setting<Optional<Text>> = own(
 )
 .of_provider();
 
+pub(super) static USERS_BY_PATH: Setting<Switch> = own(
+    "AUTHENTIK_LDAP__USERS_BY_PATH",
+    "users-by-path",
+    Switch,
+    false,
+    "Put users into organizational units below that of users, one for each level of the path that authentik files them under: users/staff/it is ou=it,ou=staff,ou=users. DNs without them are understood, too.",
+)
+.of_provider();
+
 pub(super) static GROUPS_OU: Setting<Optional<Text>> = own(
     "AUTHENTIK_LDAP__GROUPS_OU",
     "groups-ou",
@@ -196,6 +205,7 @@ impl EntriesConfig {
         let usual = DnStyle::default();
         let style = DnStyle {
             user_rdn: reader.value(&USER_RDN)?,
+            by_path: reader.value(&USERS_BY_PATH)?,
             users: reader.value(&USERS_OU)?.unwrap_or(usual.users),
             groups: reader.value(&GROUPS_OU)?.unwrap_or(usual.groups),
             virtual_groups: reader.value(&VIRTUAL_GROUPS_OU)?.unwrap_or(usual.virtual_groups),

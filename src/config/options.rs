@@ -93,6 +93,7 @@ pub static OPTIONS: &[&dyn AnySetting] = &[
     &entries::VIRTUAL_GROUPS,
     &entries::USER_RDN,
     &entries::USERS_OU,
+    &entries::USERS_BY_PATH,
     &entries::GROUPS_OU,
     &entries::VIRTUAL_GROUPS_OU,
     &entries::UID_NUMBER_RANGE,

@@ -49,6 +49,7 @@ impl Provider {
             visible_groups: entries.visible_groups.clone(),
             membership: entries.membership,
             user_rdn: entries.style.user_rdn,
+            users_by_path: entries.style.by_path,
             numbers: entries.numbers.clone(),
             roles_as_groups: entries.roles_as_groups,
             ..Shape::default()

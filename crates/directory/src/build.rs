@@ -6,6 +6,7 @@ mod add;
 pub(crate) mod builder;
 pub(crate) mod carried;
 mod carry;
+mod filed;
 mod finish;
 mod flags;
 mod inherited;

@@ -8,3 +8,4 @@ pub(crate) mod evaluation;
 pub(crate) mod node;
 pub(crate) mod substrings;
 pub(crate) mod virtual_groups;
+pub(crate) mod within;

@@ -4,8 +4,10 @@
 
 pub(crate) mod account;
 pub(crate) mod attribute;
+pub(crate) mod branch;
 pub(crate) mod built_in;
 pub(crate) mod encoded;
+pub(crate) mod held;
 pub(crate) mod number;
 pub(crate) mod object_classes;
 pub(crate) mod place;

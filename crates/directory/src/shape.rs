@@ -50,6 +50,8 @@ pub struct Shape {
     pub roles_as_groups: bool,
     /// How the names of users begin.
     pub user_rdn: UserRdn,
+    /// Whether users are in organizational units below that of users, one for each level of their paths.
+    pub users_by_path: bool,
     /// Which numbers are expected, and where those whose own is taken get another one.
     pub numbers: Numbers,
     /// Where the entries are; needed only if something in the shape [depends on it](Self::depends_on_location).

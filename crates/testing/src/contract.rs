@@ -120,6 +120,8 @@ pub struct Directory {
 pub enum EntryKind {
     Base,
     Container,
+    /// An organizational unit that paths of users make.
+    Branch,
     User,
     Group,
     VirtualGroup,
@@ -131,6 +133,8 @@ pub struct Attribute {
     pub name: String,
     pub values: Vec<Vec<u8>>,
     pub by_default: bool,
+    /// Whether `+` asks for it, although no schema says so.
+    pub operational: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -155,6 +159,7 @@ impl ContractEntry {
             name: name.to_owned(),
             values,
             by_default: true,
+            operational: false,
         });
     }
 
@@ -197,6 +202,7 @@ impl ContractEntry {
                 name: name.to_owned(),
                 values,
                 by_default: false,
+                operational: false,
             });
         }
     }
@@ -332,6 +338,8 @@ pub struct Names {
     pub user: &'static str,
     /// The organizational units: of users, groups, virtual groups.
     pub units: [&'static str; 3],
+    /// Whether users are in organizational units of their paths.
+    pub by_path: bool,
 }
 
 impl Default for Names {
@@ -339,21 +347,61 @@ impl Default for Names {
         Self {
             user: "cn",
             units: ["users", "groups", "virtual-groups"],
+            by_path: false,
         }
     }
 }
 
+/// The levels of a path below that of all users.
+fn path_levels(user: &User) -> Vec<String> {
+    let levels = user.path.split('/').filter(|level| !level.trim().is_empty());
+    let mut levels: Vec<String> = levels.map(str::to_owned).collect();
+    if levels.first().is_some_and(|first| first == "users") {
+        levels.remove(0);
+    }
+    levels
+}
+
 impl Directory {
-    fn user_dn(tree: &ContractTree, username: &str) -> String {
-        let Names {
-            user,
-            units: [users, ..],
-        } = &tree.names;
-        let suffix = tree.base_dn.to_lowercase();
-        format!("{user}={},ou={},{suffix}", escape(username), escape(users))
+    /// The organizational units that a user is in, the uppermost first, each as the oldest account in it spells it.
+    fn levels(&self, tree: &ContractTree, user: &User) -> Vec<String> {
+        if !tree.names.by_path {
+            return Vec::new();
+        }
+        let own = path_levels(user);
+        let spelled = |depth: usize| {
+            let is_there = |other: &&User| {
+                let levels = path_levels(other);
+                let mut both = levels.iter().zip(&own).take(depth + 1);
+                levels.len() > depth && both.all(|(one, other)| one.to_lowercase() == other.to_lowercase())
+            };
+            let oldest = self.users.iter().filter(is_there).min_by_key(|user| user.pk);
+            path_levels(oldest.unwrap())[depth].clone()
+        };
+        (0..own.len()).map(spelled).collect()
     }
 
-    fn group_dn(tree: &ContractTree, name: &str) -> String {
+    /// The name of what is in such a unit, and the units in it.
+    fn name_below(tree: &ContractTree, rdn: &str, levels: &[String]) -> (String, Vec<(String, String)>) {
+        let [users, ..] = tree.names.units;
+        let units = levels.iter().rev().map(String::as_str).chain([users]);
+        let parts: Vec<(String, String)> = units.map(|unit| ("ou".to_owned(), unit.to_owned())).collect();
+        let written: Vec<String> = parts
+            .iter()
+            .map(|(_, unit)| format!("ou={}", escape(unit)))
+            .collect();
+        let dn = format!("{rdn}{},{}", written.join(","), tree.base_dn.to_lowercase());
+        (dn, parts)
+    }
+
+    /// The name of a user.
+    pub fn user_dn(&self, tree: &ContractTree, user: &User) -> String {
+        let rdn = format!("{}={},", tree.names.user, escape(&user.username));
+        Self::name_below(tree, &rdn, &self.levels(tree, user)).0
+    }
+
+    /// The name of a group.
+    pub fn group_dn(tree: &ContractTree, name: &str) -> String {
         let [_, groups, _] = tree.names.units;
         let suffix = tree.base_dn.to_lowercase();
         format!("cn={},ou={},{suffix}", escape(name), escape(groups))
@@ -390,6 +438,7 @@ impl Directory {
             entries.push(Self::container(tree, name));
         }
         let visible = |user: &&User| own.is_none_or(|pk| pk == user.pk);
+        entries.extend(self.branches(tree, self.users.iter().filter(visible)));
         for user in self.users.iter().filter(visible) {
             entries.push(self.user(tree, user));
         }
@@ -399,7 +448,7 @@ impl Directory {
             }
         }
         for user in self.users.iter().filter(visible).filter(|_| tree.virtual_groups) {
-            entries.push(Self::virtual_group(tree, user));
+            entries.push(self.virtual_group(tree, user));
         }
         entries
     }
@@ -442,13 +491,51 @@ impl Directory {
         entry
     }
 
+    /// The organizational units that these users are in, and those above.
+    fn branches<'u>(
+        &self,
+        tree: &ContractTree,
+        users: impl Iterator<Item = &'u User> + Clone,
+    ) -> Vec<ContractEntry> {
+        let mut all: Vec<Vec<String>> = Vec::new();
+        for user in users.clone() {
+            let levels = self.levels(tree, user);
+            for depth in 1..=levels.len() {
+                if !all.iter().any(|known| *known == levels[..depth]) {
+                    all.push(levels[..depth].to_vec());
+                }
+            }
+        }
+        let below = |levels: &[String]| {
+            let is_below =
+                |other: &&Vec<String>| other.len() == levels.len() + 1 && other.starts_with(levels);
+            let in_it = users.clone().filter(|user| self.levels(tree, user) == levels);
+            all.iter().filter(is_below).count() + in_it.count()
+        };
+        let entry = |levels: &Vec<String>| {
+            let (dn, parts) = Self::name_below(tree, "", levels);
+            let rdns: Vec<(&str, &str)> = parts.iter().map(|(name, value)| (&**name, &**value)).collect();
+            let mut entry = Self::blank(dn.clone(), EntryKind::Branch, tree, &rdns);
+            let name = levels.last().unwrap();
+            entry.put_text("objectClass", &["top", "nsContainer", "organizationalUnit"]);
+            entry.put_text("ou", &[name]);
+            entry.put_text("commonName", &[name]);
+            entry.put_text("distinguishedName", &[&dn]);
+            let count = below(levels).to_string();
+            for (name, value) in [("hasSubordinates", "TRUE"), ("numSubordinates", &count)] {
+                entry.hide(name, vec![value.as_bytes().to_vec()]);
+            }
+            entry.hide_operational("organizationalUnit");
+            entry
+        };
+        all.iter().map(entry).collect()
+    }
+
     fn user(&self, tree: &ContractTree, user: &User) -> ContractEntry {
-        let dn = Self::user_dn(tree, &user.username);
-        let Names {
-            user: attribute,
-            units: [users, ..],
-        } = &tree.names;
-        let rdns: [(&str, &str); 2] = [(attribute, &user.username), ("ou", users)];
+        let dn = self.user_dn(tree, user);
+        let (_, units) = Self::name_below(tree, "", &self.levels(tree, user));
+        let mut rdns: Vec<(&str, &str)> = vec![(tree.names.user, &user.username)];
+        rdns.extend(units.iter().map(|(name, value)| (&**name, &**value)));
         let mut entry = Self::blank(dn, EntryKind::User, tree, &rdns);
         entry.put_text("objectClass", USER_CLASSES);
         for name in ["cn", "sAMAccountName"] {
@@ -514,7 +601,7 @@ impl Directory {
             .collect();
         let mut member: Vec<Vec<u8>> = users
             .iter()
-            .map(|user| Self::user_dn(tree, &user.username).into_bytes())
+            .map(|user| self.user_dn(tree, user).into_bytes())
             .collect();
         let mut member_of = Vec::new();
         if own.is_none() {
@@ -543,7 +630,7 @@ impl Directory {
         entry
     }
 
-    fn virtual_group(tree: &ContractTree, user: &User) -> ContractEntry {
+    fn virtual_group(&self, tree: &ContractTree, user: &User) -> ContractEntry {
         let suffix = tree.base_dn.to_lowercase();
         let [_, _, unit] = tree.names.units;
         let dn = format!("cn={},ou={},{suffix}", escape(&user.username), escape(unit));
@@ -558,7 +645,7 @@ impl Directory {
         entry.put_text("uid", &[&user.uid]);
         entry.put("gidNumber", vec![Self::gid_number(user, tree)]);
         entry.put_text("ak-superuser", &["false"]);
-        let member = Self::user_dn(tree, &user.username);
+        let member = self.user_dn(tree, user);
         entry.put_text("member", &[&member]);
         entry.put("memberOf", Vec::new());
         entry.hide("uniqueMember", vec![member.into_bytes()]);

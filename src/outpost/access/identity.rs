@@ -26,7 +26,7 @@ impl Identity {
         &self.dn
     }
 
-    /// The DN of the user's entry, as this directory shows it to their provider; `None` if it does not know the user.
+    /// The DN of the user's entry, as this directory shows it for their provider; `None` if it does not know the user.
     ///
     /// # Errors
     /// When a number in the directory points nowhere.
@@ -36,8 +36,8 @@ impl Identity {
         provider: &Provider,
     ) -> Result<Option<String>, WrongNumber> {
         let user = directory.and_then(|directory| Some((directory, directory.user_by_pk(self.user_pk())?)));
-        let user = user.map(|(directory, user)| directory.user(user)).transpose()?;
-        Ok(user.map(|user| provider.tree().user_dn(user.username)))
+        let dn = user.map(|(directory, user)| provider.tree().user_dn(directory, user));
+        dn.transpose()
     }
 
     /// The user's key in authentik.

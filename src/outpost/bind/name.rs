@@ -121,6 +121,7 @@ pub(super) fn resolve<P: Based>(
             let dn = name.parsed().map_err(BindNameError::Malformed)?;
             let levels = dn.below(provider.tree().base()).unwrap_or_default();
             match provider.tree().username_in(levels) {
+                // Whether a path is the user's is not asked: the answer would tell who there is, and where.
                 Some(username) => (username.to_vec(), false),
                 None => (
                     lax_username(levels).ok_or(BindNameError::NoUsername)?.to_vec(),

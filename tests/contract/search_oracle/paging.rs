@@ -90,11 +90,12 @@ impl Order {
 
     /// Every match in its order.
     fn items(&self, pair: &Pair, asked: &Asked) -> Vec<Item> {
-        let entries = pair.directory.entries(&pair.place, asked.own);
+        let entries = pair.entries(asked.own);
         let root = root_dse().into_iter().map(|(name, values)| Attribute {
             name: name.to_owned(),
             values: values.into_iter().map(String::into_bytes).collect(),
             by_default: true,
+            operational: false,
         });
         let root = ContractEntry {
             dn: String::new(),
@@ -139,6 +140,8 @@ impl Order {
                 "groups" => Id(3, 0, String::new()),
                 _ => Id(5, 0, String::new()),
             },
+            // Nobody is filed by path here.
+            EntryKind::Branch => panic!("an organizational unit of a path"),
             EntryKind::User => Id(2, pk(), String::new()),
             EntryKind::Group => Id(4, 0, uuid()),
             EntryKind::VirtualGroup => Id(6, pk(), String::new()),
@@ -220,7 +223,7 @@ fn change(random: &mut Random, directory: &mut Directory, number: usize, own: Op
 
 /// Kinds of answers with nearly all entries, and random ones.
 fn query(random: &mut Random, pair: &Pair) -> Query {
-    let entries = pair.directory.entries(&pair.place, None);
+    let entries = pair.entries(None);
     match random.below(3) {
         0 => Query::Present("objectClass".to_owned()),
         1 => Query::Present("cn".to_owned()),

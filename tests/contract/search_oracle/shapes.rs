@@ -11,10 +11,11 @@ use akldap_ldap::control::{VlvRequest, VlvTarget};
 use akldap_ldap::dn::Name;
 use akldap_testing::contract::{Group, User};
 
+use super::views::{HeldRoles, ShapeChoice, knows_base};
 use super::*;
 
 /// Groups in circles, too, and in a chain of twelve.
-fn nest(random: &mut Random, directory: &mut Directory) {
+pub(super) fn nest(random: &mut Random, directory: &mut Directory) {
     let uuids: Vec<String> = directory.groups.iter().map(|group| group.uuid.clone()).collect();
     for group in &mut directory.groups {
         if random.chance(30) {
@@ -50,7 +51,7 @@ fn nest(random: &mut Random, directory: &mut Directory) {
 }
 
 /// The same directory with every implied membership listed, too, until nothing more is added.
-fn inherit(directory: &Directory) -> Directory {
+pub(super) fn inherit(directory: &Directory) -> Directory {
     let mut all = directory.clone();
     loop {
         let before = all.clone();
@@ -86,7 +87,7 @@ fn inherit(directory: &Directory) -> Directory {
 }
 
 /// The directory of those who are left when the others are removed.
-fn without(
+pub(super) fn without(
     directory: &Directory,
     hidden: impl Fn(&User) -> bool,
     hidden_group: impl Fn(&Group) -> bool,
@@ -104,10 +105,10 @@ fn without(
 }
 
 /// A condition as an admin writes it, and who satisfies it, worked out by hand.
-type Told<T> = (String, Box<dyn Fn(&Directory, &T) -> bool>);
+pub(super) type Told<T> = (String, Box<dyn Fn(&Directory, &T) -> bool>);
 
-fn user_condition(random: &mut Random, pair: &Pair) -> Told<User> {
-    let entries = pair.directory.entries(&pair.place, None);
+pub(super) fn user_condition(random: &mut Random, pair: &Pair) -> Told<User> {
+    let entries = pair.entries(None);
     match random.below(6) {
         0 => {
             let path = *random.pick(&[
@@ -170,7 +171,7 @@ fn user_condition(random: &mut Random, pair: &Pair) -> Told<User> {
     }
 }
 
-fn visibility(shown: &str, hidden: &str, about: About) -> Visibility {
+pub(super) fn visibility(shown: &str, hidden: &str, about: About) -> Visibility {
     Visibility {
         shown: conditions(shown, about).unwrap(),
         hidden: conditions(hidden, about).unwrap(),
@@ -183,6 +184,7 @@ fn reshaped(pair: &Pair, shape: &Shape, directory: Directory) -> Pair {
     Pair {
         directory,
         place: pair.place.clone(),
+        view: NaiveView::default(),
         snapshot: Arc::new(shaped),
         tree: Arc::clone(&pair.tree),
     }
@@ -196,30 +198,40 @@ const UNITS: &[[&str; 3]] = &[
     ["users", "groups", "own"],
 ];
 
-/// A pair whose names are spelled in another style.
-fn styled(random: &mut Random, pair: Pair, virtual_groups: VirtualGroups) -> Pair {
+/// How names are spelled, as an admin and as the naive directory has it.
+pub(super) fn style(random: &mut Random) -> (DnStyle, Names) {
     let units = *random.pick(UNITS);
     let user = *random.pick(&["cn", "uid"]);
-    let [users, groups, virtual_unit] = units.map(str::to_owned);
+    let by_path = random.chance(50);
+    let [users, groups, virtual_groups] = units.map(str::to_owned);
     let style = DnStyle {
         user_rdn: if user == "uid" { UserRdn::Uid } else { UserRdn::Cn },
+        by_path,
         users,
         groups,
-        virtual_groups: virtual_unit,
+        virtual_groups,
     };
     style.check().unwrap();
+    (style, Names { user, units, by_path })
+}
+
+/// A pair whose names are spelled in another style.
+fn styled(random: &mut Random, pair: Pair, virtual_groups: VirtualGroups) -> Pair {
+    let (style, names) = style(random);
     let shape = Shape {
         user_rdn: style.user_rdn,
+        users_by_path: style.by_path,
         ..Shape::default()
     };
     let (snapshot, _) = pair.snapshot.shaped(&shape).unwrap();
     let tree = Tree::clone(&pair.tree).in_style(style, virtual_groups);
     Pair {
         place: ContractTree {
-            names: Names { user, units },
+            names,
             virtual_groups: virtual_groups != VirtualGroups::Off,
             ..pair.place
         },
+        view: NaiveView::default(),
         snapshot: Arc::new(snapshot),
         tree: Arc::new(tree),
         directory: pair.directory,
@@ -227,7 +239,7 @@ fn styled(random: &mut Random, pair: Pair, virtual_groups: VirtualGroups) -> Pai
 }
 
 /// Whether custom attributes decide what a name or filter finds of users: then what is worked out by hand is too simple.
-fn is_plain(directory: &Directory) -> bool {
+pub(super) fn is_plain(directory: &Directory) -> bool {
     let names_user = |key: &str| {
         ["sAMAccountName"]
             .iter()
@@ -304,9 +316,7 @@ proptest! {
         let pair = styled(&mut random, pair, virtual_groups);
         for _ in 0..10 {
             let asked = ask(&mut random, &pair, |random, entries| random::query(random, entries, 2));
-            let known = pair.directory.entries(&pair.place, asked.own);
-            // The naive directory knows only the style.
-            if known.iter().any(|entry| Dn::parse(entry.dn.as_bytes()).unwrap().normal_form() == Dn::parse(asked.base.as_bytes()).unwrap_or_default().normal_form()) {
+            if knows_base(&pair, &asked) {
                 check(&pair, &asked);
             }
             let asked = Asked { base: pair.place.base_dn.clone(), ..ask(&mut random, &pair, random::in_chain) };
@@ -319,13 +329,22 @@ proptest! {
     fn both_spellings_of_a_name_mean_one_entry((seed, users, groups) in directories()) {
         let mut random = Random(seed);
         let pair = Pair::without_twins(&mut random, users + 1, groups);
-        let usual = pair.directory.entries(&pair.place, None);
+        let usual = pair.entries(None);
         let pair = styled(&mut random, pair, VirtualGroups::On);
-        let own = pair.directory.entries(&pair.place, None);
-        prop_assert_eq!(usual.len(), own.len());
-        for (usual, own) in usual.iter().zip(&own) {
+        let own = pair.entries(None);
+        // Those of paths have a name in authentik's outpost only with what they are called there.
+        let names = Names { by_path: pair.place.names.by_path, ..Names::default() };
+        let place = ContractTree { names, ..pair.place.clone() };
+        let with_paths = pair.directory.entries(&place, None);
+        prop_assert_eq!(with_paths.len(), own.len());
+        let mut usual = usual.into_iter();
+        for (with_path, own) in with_paths.iter().zip(&own) {
+            let usual = match own.kind {
+                EntryKind::Branch => with_path.dn.clone(),
+                _ => usual.next().unwrap().dn,
+            };
             let spaced = own.dn.replace(",ou=", " , OU = ");
-            for name in [&usual.dn, &usual.dn.to_ascii_uppercase(), &spaced] {
+            for name in [&usual, &usual.to_ascii_uppercase(), &with_path.dn, &spaced] {
                 let based = |base: &str| {
                     let asked = Asked {
                         base: base.to_owned(),
@@ -398,6 +417,7 @@ fn virtual_groups_are_seen_where_the_choice_says() {
         let pair = Pair {
             directory: directory.clone(),
             place: place.clone(),
+            view: NaiveView::default(),
             snapshot: Arc::clone(&snapshot),
             tree: Arc::new(tree),
         };
@@ -570,21 +590,21 @@ proptest! {
         let mut never = Pair::new(&mut Random(state), |_| {
             without(&directory, |user| user.pk == hidden.pk, |_| false)
         });
+        let mut choice = ShapeChoice::random(&mut random);
+        choice.draw_numbers(&mut random);
+        choice.config.entries.visible_users = visibility("", &text, About::Users);
+        choice.config.entries.membership = membership;
+        let (roles, names) = (HeldRoles::random(&mut random, &directory), choice.names.clone());
         for pair in [&mut with, &mut never] {
-            let shape = Shape {
-                visible_users: visibility("", &text, About::Users),
-                membership,
-                location: Some(Location::of(Arc::clone(&pair.tree))),
-                ..Shape::default()
-            };
-            let (shaped, _) = pair.snapshot.shaped(&shape).unwrap();
-            pair.snapshot = Arc::new(shaped);
+            let snapshot = snapshot_with(&pair.directory, &roles);
+            *pair = choice.seen(&pair.directory, &pair.place, &snapshot);
         }
         let schema = |pair: &Pair| subschema::attributes(&pair.snapshot.beyond_schema().unwrap(), None);
         prop_assert_eq!(schema(&with), schema(&never));
         for _ in 0..12 {
             // The questions know about the hidden one.
-            let entries = directory.entries(&with.place, None);
+            let place = ContractTree { names: names.clone(), ..with.place.clone() };
+            let entries = directory.entries(&place, None);
             let chain = random.chance(20);
             let mut asked = ask(&mut random, &with, |random, entries| match chain {
                 true => random::in_chain(random, entries),
@@ -593,8 +613,18 @@ proptest! {
             if asked.own == Some(hidden.pk) {
                 asked.own = None;
             }
-            if random.chance(10) {
-                asked.base = format!("cn={},ou=users,{}", contract::escape(&hidden.username), with.place.base_dn);
+            match random.below(10) {
+                0 => asked.base = format!("cn={},ou=users,{}", contract::escape(&hidden.username), with.place.base_dn),
+                // Their place, or a unit that only they may be in.
+                1 => asked.base = directory.user_dn(&place, &hidden),
+                2 => {
+                    let dn = directory.user_dn(&place, &hidden);
+                    let levels = Dn::parse(dn.as_bytes()).unwrap();
+                    let above = random.below(levels.rdns.len());
+                    asked.base = Dn { rdns: levels.rdns[above..].to_vec() }.to_string();
+                }
+                3 => asked.base.clone_from(&random.pick(&entries).dn),
+                _ => {}
             }
             if random.chance(5) {
                 asked.base.clear();
@@ -647,7 +677,7 @@ proptest! {
             Membership::Direct => pair.directory.clone(),
             Membership::Inherited => inherit(&pair.directory),
         };
-        let pair = Pair { directory: naive, snapshot: Arc::new(own), tree: Arc::clone(&pair.tree), place: pair.place.clone() };
+        let pair = Pair { directory: naive, snapshot: Arc::new(own), tree: Arc::clone(&pair.tree), view: NaiveView::default(), place: pair.place.clone() };
         for _ in 0..10 {
             let mut asked = ask(&mut random, &pair, |random, entries| random::query(random, entries, 2));
             asked.own = Some(pk);

@@ -74,7 +74,10 @@ impl Builder {
         flags |= self.numbers(&custom, user.attributes, user.username);
         flags |= self.custom_attributes(&custom, whose);
         let account = self.account(user.path, user.kind, &Role::read(user.roles));
-        let ended = self.end(user.username, flags, user.uid, uid_offset);
+        let ended = match self.has_room_for_path(user.path) {
+            true => self.end(user.username, flags, user.uid, uid_offset),
+            false => None,
+        };
         let (Some((record, name, uid)), Some(account)) = (ended, account) else {
             return self.skip(whose(), FULL);
         };

@@ -12,6 +12,7 @@ use crate::custom::policy::CustomPolicy;
 use crate::index::attribute_index::StoredCount;
 use crate::model::account::{Account, AccountIx, Role};
 use crate::model::attribute::AttributeTable;
+use crate::model::branch::MAX_OCTETS;
 use crate::model::built_in::AttributeId;
 use crate::model::number::{Number as _, WrongNumber};
 use crate::model::record::{AttributeListIx, AttributeLists, MAX_RECORDS, RDN_TYPE, Record, Span, UserRdn};
@@ -41,6 +42,8 @@ pub struct Builder {
     /// Whether users are superusers by their groups and not by their rows.
     pub(super) superusers_by_groups: bool,
     pub(super) user_rdn: UserRdn,
+    /// Whether the paths of users make organizational units.
+    pub(super) users_by_path: bool,
     /// Octets left for names as they are sent.
     rdn_room: u32,
     /// What was found damaged in what is carried over: then there is no snapshot.
@@ -124,6 +127,7 @@ impl Builder {
             withheld: Default::default(),
             superusers_by_groups: false,
             user_rdn: UserRdn::default(),
+            users_by_path: false,
             rdn_room: u32::MAX,
             damage: None,
             block: Vec::new(),
@@ -190,6 +194,20 @@ impl Builder {
             flags,
         };
         Some((record, self.name(name), uid_span))
+    }
+
+    /// Whether the organizational units of a path can be kept with a user's name.
+    pub(super) fn has_room_for_path(&mut self, path: &str) -> bool {
+        if !self.users_by_path {
+            return true;
+        }
+        // No octet of a path takes more of a name: a level of a single one that has to be escaped.
+        let most = (path.len().saturating_mul(7)).min(MAX_OCTETS) + 1;
+        let room = u32::try_from(most)
+            .ok()
+            .and_then(|most| self.rdn_room.checked_sub(most));
+        self.rdn_room = room.unwrap_or(self.rdn_room);
+        room.is_some()
     }
 
     /// Whether this many more members and groups above can be counted in 32 bits.

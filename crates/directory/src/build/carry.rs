@@ -22,7 +22,10 @@ impl Builder {
         let active = flag(user.active, record::ACTIVE);
         let flags = user.record.flags() | active | user.number_source;
         let account = self.account(user.path, user.kind, &user.roles);
-        let ended = self.end(user.record.name, flags, user.uid, uid_offset);
+        let ended = match self.has_room_for_path(user.path) {
+            true => self.end(user.record.name, flags, user.uid, uid_offset),
+            false => None,
+        };
         let (Some((record, name, uid)), Some(account)) = (ended, account) else {
             return self.skip(whose(), FULL);
         };

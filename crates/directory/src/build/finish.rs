@@ -3,12 +3,14 @@
 //! Must not know attributes, except by the flags of records.
 
 use crate::build::builder::{ArenaPart, Builder, PendingGroup, Withheld, part_of};
+use crate::build::filed;
 use crate::build::pk_table::PkTable;
 use crate::build::record::{RecordName, Warning};
 use crate::index::indexing;
 use crate::index::order::Orders;
 use crate::index::snapshot::Snapshot;
 use crate::model::account::Accounts;
+use crate::model::branch::Branches;
 use crate::model::built_in::AttributeId;
 use crate::model::number::{Column, GroupIx, Met, Number as _, RecordIx, UserIx, WrongNumber, count_of};
 use crate::model::place::Layout;
@@ -32,16 +34,21 @@ impl Builder {
         self.sort()?;
         self.resolve_superusers()?;
         self.arena.shrink_to_fit();
-        let (rdns, unescaped_names) = self.name_tables()?;
+        let branches = match self.users_by_path {
+            true => filed::branches(&self.users, &self.accounts, &self.names, &mut self.warnings)?,
+            false => Branches::none()?,
+        };
+        let (rdns, unescaped_names) = self.name_tables(&branches)?;
         let memberships = self.memberships()?;
         self.warn_of_shared_numbers()?;
         let users = self.users.iter().map(|user| user.record);
         let all = users.chain(self.groups.iter().map(|group| group.record));
-        let all = mark_escaped(all.collect(), &unescaped_names)?;
+        let all = mark_unlike(all.collect(), &unescaped_names, &branches)?;
         let layout = Layout::new(
             count_of(&self.users, WrongNumber::User)?,
             count_of(&self.groups, WrongNumber::Group)?,
-        );
+        )
+        .with_branches(branches.count());
         let mut snapshot = Snapshot {
             policy: self.policy,
             shown: Shown::default(),
@@ -71,6 +78,7 @@ impl Builder {
                         .collect(),
                 },
                 memberships,
+                branches,
                 arena: self.arena,
                 attributes: self.attributes,
                 attribute_lists: self.attribute_lists,
@@ -173,39 +181,44 @@ impl Builder {
         met.answer(())
     }
 
-    fn name_tables(&self) -> Result<(Rdns, UnescapedNames), WrongNumber> {
+    fn name_tables(&self, branches: &Branches) -> Result<(Rdns, UnescapedNames), WrongNumber> {
         let count = self.users.len() + self.groups.len();
         let mut rdns = Rdns::with_capacity(count, self.names.len() + count * record::RDN_TYPE.len());
         let mut unescaped = UnescapedNames::default();
-        let spans = self
-            .users
-            .iter()
-            .map(|user| &user.name)
-            .chain(self.groups.iter().map(|group| &group.name));
         let mut rdn = Vec::new();
-        let mut push = |rdns: &mut Rdns, prefix: &[u8], part: &ArenaPart| {
+        let mut push = |rdns: &mut Rdns, prefix: &[u8], part: &ArenaPart, above: &[u8]| {
             let name = part_of(&self.names, part)?;
             rdn.clear();
             rdn.extend_from_slice(prefix);
             dn::escape_into(&mut rdn, name);
+            let is_escaped = rdn.get(prefix.len()..) != Some(name);
+            if !above.is_empty() {
+                rdn.push(b',');
+                rdn.extend_from_slice(above);
+            }
             rdns.push(&rdn)?;
-            Ok((rdn.get(prefix.len()..) != Some(name)).then_some(name))
+            Ok(is_escaped.then_some(name))
         };
         let users = count_of(&self.users, WrongNumber::User)?;
-        for (record, part) in (0..).map(RecordIx::new).zip(spans) {
-            let prefix = match record.get() < users {
-                true => self.user_rdn.prefix(),
-                false => record::RDN_TYPE,
+        for (number, user) in (0..).zip(&self.users) {
+            let above: &[u8] = match branches.are_made() {
+                true => &branches.get(branches.of(UserIx::new(number))?)?.local_name,
+                false => &[],
             };
-            if let Some(name) = push(&mut rdns, prefix, part)? {
-                unescaped.push(record, name);
+            if let Some(name) = push(&mut rdns, self.user_rdn.prefix(), &user.name, above)? {
+                unescaped.push(RecordIx::new(number), name);
             }
         }
-        if self.user_rdn != UserRdn::Cn {
-            for user in &self.users {
-                push(&mut rdns, record::RDN_TYPE, &user.name)?;
+        for (number, group) in (users..).zip(&self.groups) {
+            if let Some(name) = push(&mut rdns, record::RDN_TYPE, &group.name, &[])? {
+                unescaped.push(RecordIx::new(number), name);
             }
-            rdns.name_by_uid(users);
+        }
+        if self.user_rdn != UserRdn::Cn || branches.are_made() {
+            for user in &self.users {
+                push(&mut rdns, record::RDN_TYPE, &user.name, &[])?;
+            }
+            rdns.name_apart(self.user_rdn, users);
         }
         Ok((rdns, unescaped))
     }
@@ -313,10 +326,22 @@ fn keep_last<'a, T>(
     Ok(())
 }
 
-fn mark_escaped(mut records: Vec<Record>, unescaped: &UnescapedNames) -> Result<Vec<Record>, WrongNumber> {
-    for number in unescaped.records() {
-        let record = records.get_mut(number.index()).ok_or(WrongNumber::Record)?;
-        record.flags |= record::ESCAPED;
+/// Marks the records whose names are not what follows the type in their RDNs.
+fn mark_unlike(
+    mut records: Vec<Record>,
+    unescaped: &UnescapedNames,
+    branches: &Branches,
+) -> Result<Vec<Record>, WrongNumber> {
+    let mut mark = |index: usize| {
+        let record = records.get_mut(index).ok_or(WrongNumber::Record)?;
+        record.flags |= record::NAME_APART;
+        Ok(())
+    };
+    unescaped.records().try_for_each(|number| mark(number.index()))?;
+    for branch in branches.numbers() {
+        for user in branches.users_in(branch)? {
+            mark(user.index())?;
+        }
     }
     Ok(records)
 }

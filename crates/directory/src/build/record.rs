@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::model::branch::{MAX_BRANCHES, MAX_LEVELS, MAX_OCTETS};
 use crate::shape::numbers::NumberRange;
 
 /// A user, as `GET /core/users/` describes it.
@@ -173,6 +174,14 @@ pub enum Warning {
         /// Its text.
         filter: String,
     },
+    /// Users are filed under paths that have too many levels, or too long ones, or too many others are: they are in the lowest organizational
+    /// unit for which there is room.
+    PathCut {
+        /// One of them.
+        whose: RecordName,
+        /// How many there are.
+        count: usize,
+    },
     /// Custom attributes that hold passwords were left out.
     PasswordsWithheld {
         /// Which one of [`PASSWORD_ATTRIBUTES`](crate::schema::password_attributes::PASSWORD_ATTRIBUTES).
@@ -302,6 +311,11 @@ impl fmt::Display for Warning {
                 formatter,
                 "who is shown depends on the filter {filter}, which follows too many nested groups: it shows \
                  nobody"
+            ),
+            Self::PathCut { whose, count } => write!(
+                formatter,
+                "{count} users, such as {whose}, have paths that do not become organizational units as a whole: more than {MAX_LEVELS} \
+                 levels, names of more than {MAX_OCTETS} octets together, or more than {MAX_BRANCHES} units in all"
             ),
             Self::PasswordsWithheld {
                 attribute,

@@ -142,6 +142,7 @@ impl Snapshot {
         let mut users = Making::new(&shape.users, &mut builder.attributes);
         let mut groups = Making::new(&shape.groups, &mut builder.attributes);
         builder.user_rdn = shape.user_rdn;
+        builder.users_by_path = shape.users_by_path;
         // The default answer of the other kind of entry has them, too.
         let hides = shape.hide_memberships(&mut builder.attributes);
         for user in users_shown {

@@ -12,7 +12,7 @@ use crate::index::indexing::has_key;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded;
 use crate::model::number::WrongNumber;
-use crate::model::place::{Container, Entry};
+use crate::model::place::Entry;
 use crate::schema::{self, Syntax};
 use crate::values::digits::Digits;
 use crate::values::syntax;
@@ -79,6 +79,7 @@ impl Node {
     pub(crate) fn evaluate(&self, context: &Context<'_>, entry: Entry, scratch: &mut Scratch) -> Truth {
         match self {
             Self::Constant(truth) => Ok(*truth),
+            Self::Within(within) => within.holds(context, entry).map(Some),
             Self::Test(test) => {
                 scratch.work += STEP_WORK;
                 steps::add(1);
@@ -109,7 +110,7 @@ impl Node {
             match node {
                 Node::And(nodes) | Node::Or(nodes) => 1 + nodes.iter().map(count).sum::<usize>(),
                 Node::Not(node) => count(node),
-                Node::Constant(_) | Node::Test(_) => 1,
+                Node::Constant(_) | Node::Test(_) | Node::Within(_) => 1,
             }
         }
         count(self) > LARGE
@@ -140,7 +141,9 @@ impl Node {
                 let found = node.go_on(of, scratch, done, depth)?;
                 return Ok(found.map(|truth| truth.map(|truth| !truth)));
             }
-            Self::Constant(_) | Self::Test(_) => return self.evaluate(of.0, of.1, scratch).map(Some),
+            Self::Constant(_) | Self::Test(_) | Self::Within(_) => {
+                return self.evaluate(of.0, of.1, scratch).map(Some);
+            }
             Self::And(nodes) => (nodes, false),
             Self::Or(nodes) => (nodes, true),
         };
@@ -274,8 +277,8 @@ impl Test {
         scratch: &mut Scratch,
     ) -> Result<bool, WrongNumber> {
         let applies = |syntax| rule.is_none_or(|rule| rule.applies_to(syntax));
-        if let Entry::Container(container) = entry {
-            for attribute in encoded::attributes(&context.tree.container(container).block) {
+        if let Some(held) = context.held(entry)? {
+            for attribute in encoded::attributes(&held.block) {
                 let (name, set) = attribute?;
                 let syntax = schema::syntax_of(name);
                 if applies(syntax) && matcher.of(syntax).matches(context, &Values::Set(set), scratch)? {
@@ -328,16 +331,16 @@ impl Test {
             }
         };
         let records = &context.snapshot.records;
-        let container = match entry {
-            Entry::Container(container) => container,
-            Entry::User(_) => Container::Users,
-            Entry::Group(_) => Container::Groups,
-            Entry::VirtualGroup(_) => Container::VirtualGroups,
-        };
+        let (container, branch) = context.unit_of(entry)?;
         if let Some(record) = records.layout.record_of(entry)?
             && check(context.rdn_attribute(entry), records.name(record)?)?
         {
             return Ok(true);
+        }
+        for unit in records.branches.upwards(branch) {
+            if check("ou", unit?.1.name.as_bytes())? {
+                return Ok(true);
+            }
         }
         if let Some(ou) = context.tree.unit_name(container)
             && check("ou", ou.as_bytes())?
@@ -376,7 +379,7 @@ fn of_class(context: &Context<'_>, entry: Entry, classes: &Classes) -> Truth {
         Entry::User(_) => classes.users,
         Entry::Group(_) => classes.groups,
         Entry::VirtualGroup(_) => return Ok(Some(classes.virtual_groups)),
-        Entry::Container(_) => return Ok(None),
+        Entry::Container(_) | Entry::Branch(_) => return Ok(None),
     };
     let records = &context.snapshot.records;
     let Some(record) = records.layout.record_of(entry)? else {

@@ -18,6 +18,7 @@ use hashbrown::HashMap;
 use crate::filter::chain::{Chain, Nesting};
 use crate::filter::equal::{Classes, Equal, OneOf, is_name};
 use crate::filter::substrings::Substrings;
+use crate::filter::within::Within;
 use crate::model::attribute::AttributeRef;
 use crate::model::built_in::AttributeId;
 use crate::model::number::{GroupIx, WrongNumber};
@@ -38,6 +39,8 @@ pub(crate) enum Node {
     Or(Vec<Node>),
     Not(Box<Node>),
     Test(Box<Test>),
+    /// No part of what was asked: the entry is in a part of the tree, which is not one in the order of entries.
+    Within(Within),
 }
 
 /// An assertion about an attribute.
@@ -145,6 +148,16 @@ impl Node {
             Filter::Present(attribute) => Ok(Self::test(context.resolve(attribute), Matcher::Present)),
             Filter::Extensible(assertion) => Self::extensible(context, assertion, nesting),
         }
+    }
+
+    /// The same filter for what is within a part of the tree.
+    pub(crate) fn within(self, within: Within) -> Self {
+        let mut nodes = match self {
+            Self::And(nodes) => nodes,
+            node => vec![node],
+        };
+        nodes.push(Self::Within(within));
+        Self::And(nodes)
     }
 
     /// An attribute that neither the schema nor any entry knows is absent everywhere.
@@ -324,7 +337,7 @@ impl Node {
     /// Octets on the heap.
     pub(crate) fn memory(&self) -> usize {
         match self {
-            Self::Constant(_) => 0,
+            Self::Constant(_) | Self::Within(_) => 0,
             Self::And(nodes) | Self::Or(nodes) => {
                 nodes.capacity() * size_of::<Self>() + nodes.iter().map(Self::memory).sum::<usize>()
             }

@@ -68,6 +68,9 @@ impl Snapshot {
         if records.rdns.are_named_by_uid() {
             part(b"uid");
         }
+        if records.branches.are_made() {
+            part(b"by path");
+        }
         // Few have any.
         for user in self.users() {
             let roles = &accounts.of(user)?.roles;

@@ -150,7 +150,7 @@ fn all_but_containers(records: &Records, key: OrderKey) -> Result<Vec<Place>, Wr
     let mut bounds = Vec::with_capacity(layout.all().len());
     for place in layout.all().iter() {
         let entry = layout.entry(place)?;
-        if !matches!(entry, Entry::Container(_)) {
+        if !matches!(entry, Entry::Container(_) | Entry::Branch(_)) {
             let start = keys.len();
             key.write(records, entry, &mut keys)?;
             bounds.push((start, keys.len(), place));

@@ -216,6 +216,7 @@ impl Snapshot {
             + users.uids.size()
             + users.password_changes.size()
             + users.accounts.size()
+            + self.records.branches.size()
             // A slot of the index by UUID.
             + self.user_count() * 5
             + groups.uuids.size()

@@ -18,6 +18,8 @@ pub enum WrongNumber {
     Record,
     /// The path and type of an account.
     Account,
+    /// An organizational unit made from paths.
+    Branch,
     /// The place of an entry in the order of answers.
     Place,
     /// The list of attributes that a record stores.
@@ -43,6 +45,7 @@ impl fmt::Display for WrongNumber {
             Self::Group => "a group",
             Self::Record => "a user or group",
             Self::Account => "the path, type and roles of an account",
+            Self::Branch => "an organizational unit",
             Self::Place => "an entry",
             Self::AttributeList => "a list of attributes",
             Self::Octets => "octets",
@@ -108,7 +111,8 @@ macro_rules! number {
 
             #[inline]
             fn index(self) -> usize {
-                self.0 as usize
+                // The method of its own, not this one.
+                Self::index(self)
             }
         }
     };
@@ -128,6 +132,12 @@ number! {
 number! {
     /// A user or group within one snapshot: users first, then groups.
     pub(crate) RecordIx, Record, u32
+}
+
+number! {
+    /// An organizational unit within one snapshot that paths of users make: each comes before those below it. The first is that of users
+    /// itself, which no path makes.
+    pub(crate) BranchIx, Branch, u32
 }
 
 /// How many there are, if that many can be counted: a number that was cut off would be that of something else.

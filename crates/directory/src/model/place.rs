@@ -2,7 +2,7 @@
 //!
 //! Must not know what entries contain or who sees them.
 
-use crate::model::number::{GroupIx, RecordIx, UserIx, WrongNumber, number};
+use crate::model::number::{BranchIx, GroupIx, RecordIx, UserIx, WrongNumber, number};
 
 /// An entry that contains others: the base, and the organizational units below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +22,8 @@ impl Container {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Entry {
     Container(Container),
+    /// An organizational unit that paths of users make; that of users itself is a container.
+    Branch(BranchIx),
     User(UserIx),
     Group(GroupIx),
     VirtualGroup(UserIx),
@@ -36,7 +38,7 @@ pub(crate) enum UserOrGroup {
 
 number! {
     /// The place of an entry in the order of answers: base, users, groups, virtual groups, each container before its
-    /// contents.
+    /// contents, and before users the organizational units that they are in.
     pub(crate) Place, Place, u32
 }
 
@@ -107,6 +109,8 @@ impl PlaceRange {
 /// Translates between entries, records and places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
+    /// Where the first user is: behind the organizational units that paths make.
+    users_at: u32,
     users: u32,
     groups: u32,
 }
@@ -114,7 +118,19 @@ pub(crate) struct Layout {
 impl Layout {
     /// For this many users and groups: together at most [`MAX_RECORDS`](crate::model::record::MAX_RECORDS).
     pub(crate) fn new(users: u32, groups: u32) -> Self {
-        Self { users, groups }
+        Self {
+            users_at: 2,
+            users,
+            groups,
+        }
+    }
+
+    /// The same with this many organizational units made from paths.
+    pub(crate) fn with_branches(self, count: u32) -> Self {
+        Self {
+            users_at: count.saturating_add(2),
+            ..self
+        }
     }
 
     pub(crate) fn user_count(self) -> u32 {
@@ -128,13 +144,13 @@ impl Layout {
     /// Where the container of groups is.
     #[inline]
     fn groups_at(self) -> u32 {
-        2 + self.users
+        self.users_at + self.users
     }
 
     /// Where the container of virtual groups is.
     #[inline]
     fn virtual_groups_at(self) -> u32 {
-        3 + self.users + self.groups
+        self.users_at + 1 + self.users + self.groups
     }
 
     #[inline]
@@ -151,16 +167,26 @@ impl Layout {
     pub(crate) fn place(self, entry: Entry) -> Result<Place, WrongNumber> {
         match entry {
             Entry::Container(container) => Ok(self.container(container)),
+            Entry::Branch(branch) => self.branch(branch),
             Entry::User(user) => self.user(user),
             Entry::Group(group) => self.group(group),
             Entry::VirtualGroup(user) => self.virtual_group(user),
         }
     }
 
+    /// The place of an organizational unit; the first one's is that of the container of users.
+    pub(crate) fn branch(self, branch: BranchIx) -> Result<Place, WrongNumber> {
+        let place = branch.get().saturating_add(1);
+        match place < self.users_at {
+            true => Ok(Place::new(place)),
+            false => Err(WrongNumber::Branch),
+        }
+    }
+
     #[inline]
     pub(crate) fn user(self, user: UserIx) -> Result<Place, WrongNumber> {
         match user.get() < self.users {
-            true => Ok(Place::new(2 + user.get())),
+            true => Ok(Place::new(self.users_at + user.get())),
             false => Err(WrongNumber::User),
         }
     }
@@ -186,9 +212,10 @@ impl Layout {
         let place = place.get();
         let (groups, virtual_groups) = (self.groups_at(), self.virtual_groups_at());
         Ok(match place {
+            _ if self.users_at <= place && place < groups => Entry::User(UserIx::new(place - self.users_at)),
             0 => Entry::Container(Container::Base),
             1 => Entry::Container(Container::Users),
-            _ if place < groups => Entry::User(UserIx::new(place - 2)),
+            _ if place < groups => Entry::Branch(BranchIx::new(place - 1)),
             _ if place == groups => Entry::Container(Container::Groups),
             _ if place < virtual_groups => Entry::Group(GroupIx::new(place - groups - 1)),
             _ if place == virtual_groups => Entry::Container(Container::VirtualGroups),
@@ -199,14 +226,15 @@ impl Layout {
         })
     }
 
-    /// The container that a place is in, and the first place in it; `None` for containers themselves.
+    /// The container that a place is in, and the first place of what is ordered by name there; `None` for containers themselves and
+    /// organizational units.
     #[inline]
     pub(crate) fn container_of(self, place: Place) -> Option<(Container, Place)> {
         let place = place.get();
         let (groups, virtual_groups) = (self.groups_at(), self.virtual_groups_at());
         match place {
-            0 | 1 => None,
-            _ if place < groups => Some((Container::Users, Place::new(2))),
+            _ if place < self.users_at => None,
+            _ if place < groups => Some((Container::Users, Place::new(self.users_at))),
             _ if place == groups => None,
             _ if place < virtual_groups => Some((Container::Groups, Place::new(groups + 1))),
             _ if place == virtual_groups => None,
@@ -221,18 +249,29 @@ impl Layout {
 
     /// After the last place.
     pub(crate) fn end(self) -> Place {
-        Place::new(4 + 2 * self.users + self.groups)
+        Place::new(self.users_at + 2 + 2 * self.users + self.groups)
     }
 
-    /// The places of the contents of a container other than the base.
+    /// The places of the users, groups or virtual groups in a container other than the base.
     pub(crate) fn children(self, container: Container) -> PlaceRange {
-        let count = match container {
-            Container::Base => 0,
-            Container::Users | Container::VirtualGroups => self.users,
-            Container::Groups => self.groups,
-        };
         let first = self.container(container).next();
+        let (first, count) = match container {
+            Container::Base => (first, 0),
+            Container::Users => (Place::new(self.users_at), self.users),
+            Container::VirtualGroups => (first, self.users),
+            Container::Groups => (first, self.groups),
+        };
         PlaceRange::new(first, Place::new(first.get() + count))
+    }
+
+    /// The places of the organizational units that paths make.
+    pub(crate) fn branches(self) -> PlaceRange {
+        PlaceRange::new(self.container(Container::Users).next(), Place::new(self.users_at))
+    }
+
+    /// The places of everything below a container other than the base.
+    pub(crate) fn below(self, container: Container) -> PlaceRange {
+        PlaceRange::new(self.container(container).next(), self.children(container).end)
     }
 
     /// The place after this many of a container's entries.
@@ -246,7 +285,7 @@ impl Layout {
     #[inline]
     pub(crate) fn of_record(self, record: RecordIx) -> Result<Place, WrongNumber> {
         match self.which(record) {
-            UserOrGroup::User(user) => Ok(Place::new(2 + user.get())),
+            UserOrGroup::User(user) => Ok(Place::new(self.users_at + user.get())),
             UserOrGroup::Group(group) => self.group(group).map_err(|_| WrongNumber::Record),
         }
     }
@@ -284,7 +323,7 @@ impl Layout {
     #[inline]
     pub(crate) fn record_of(self, entry: Entry) -> Result<Option<RecordIx>, WrongNumber> {
         Ok(match entry {
-            Entry::Container(_) => None,
+            Entry::Container(_) | Entry::Branch(_) => None,
             Entry::User(user) | Entry::VirtualGroup(user) => Some(self.user_record(user)?),
             Entry::Group(group) => Some(self.group_record(group)),
         })
@@ -305,14 +344,17 @@ mod tests {
 
     #[test]
     fn each_place_has_one_entry_and_none_behind_the_last() {
-        for (users, groups) in [(0, 0), (1, 0), (0, 2), (3, 2)] {
-            let layout = Layout::new(users, groups);
+        for (branches, users, groups) in [(0, 0, 0), (0, 1, 0), (2, 0, 2), (0, 3, 2), (3, 3, 2)] {
+            let layout = Layout::new(users, groups).with_branches(branches);
             for place in layout.all().iter() {
                 let entry = layout.entry(place).unwrap();
                 assert_eq!(layout.place(entry), Ok(place), "{entry:?}");
             }
             for beyond in [layout.end(), layout.end().next(), ROOT] {
                 assert_eq!(layout.entry(beyond), Err(WrongNumber::Place));
+            }
+            for branch in [branches + 1, u32::MAX].map(BranchIx::new) {
+                assert_eq!(layout.place(Entry::Branch(branch)), Err(WrongNumber::Branch));
             }
             for user in [users, u32::MAX].map(UserIx::new) {
                 assert_eq!(layout.place(Entry::User(user)), Err(WrongNumber::User));

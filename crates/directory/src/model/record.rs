@@ -16,8 +16,8 @@ pub(crate) const IRREGULAR: u32 = 1 << 26;
 pub(crate) const ACTIVE: u32 = 1 << 27;
 /// The user is a superuser, or the group makes its members superusers.
 pub(crate) const SUPERUSER: u32 = 1 << 28;
-/// The name needs escaping in a DN.
-pub(crate) const ESCAPED: u32 = 1 << 29;
+/// The name is not what follows the type in the RDN as it is sent: it has to be escaped there, or the organizational units of a path follow.
+pub(crate) const NAME_APART: u32 = 1 << 29;
 /// The virtual group's gidNumber is the user's stored gidNumber.
 pub(crate) const OWN_GID_NUMBER: u32 = 1 << 30;
 /// Without that, it is the user's stored uidNumber.
@@ -139,15 +139,16 @@ impl UnescapedNames {
     }
 }
 
-/// The octets of a record's RDN, one after the other.
+/// The octets of the records' RDNs, one after the other; those of users with the organizational units that their paths make.
 #[derive(Clone, Debug)]
 pub(crate) struct Rdns {
     octets: Vec<u8>,
     /// Where each begins, and where the last one ends.
     starts: Vec<u32>,
-    /// This many of the first records, all users or none, begin with `uid=`. Then those of their virtual groups follow the
-    /// others.
+    /// This many of the first records, all users or none, begin with `uid=`.
     named_by_uid: u32,
+    /// Whether those of virtual groups are not those of their users. Then they follow the others.
+    virtual_groups_apart: bool,
 }
 
 impl Default for Rdns {
@@ -164,12 +165,17 @@ impl Rdns {
             octets: Vec::with_capacity(octets),
             starts,
             named_by_uid: 0,
+            virtual_groups_apart: false,
         }
     }
 
-    /// Says that the RDNs of this many users begin with `uid=`.
-    pub(crate) fn name_by_uid(&mut self, users: u32) {
-        self.named_by_uid = users;
+    /// Says how the RDNs of this many users begin, and that those of virtual groups follow.
+    pub(crate) fn name_apart(&mut self, named: UserRdn, users: u32) {
+        self.virtual_groups_apart = true;
+        self.named_by_uid = match named {
+            UserRdn::Cn => 0,
+            UserRdn::Uid => users,
+        };
     }
 
     pub(crate) fn are_named_by_uid(&self) -> bool {
@@ -185,9 +191,9 @@ impl Rdns {
     /// That of the virtual group of a user; there are this many `records`.
     #[inline]
     pub(crate) fn of_virtual_group(&self, user: RecordIx, records: u32) -> Result<&[u8], WrongNumber> {
-        let rdn = match self.named_by_uid {
-            0 => user,
-            _ => RecordIx::new(records.checked_add(user.get()).ok_or(WrongNumber::User)?),
+        let rdn = match self.virtual_groups_apart {
+            false => user,
+            true => RecordIx::new(records.checked_add(user.get()).ok_or(WrongNumber::User)?),
         };
         self.get(rdn)
     }

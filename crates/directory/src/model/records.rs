@@ -7,6 +7,7 @@ use uuid::NonNilUuid;
 
 use crate::model::account::{Accounts, Role};
 use crate::model::attribute::AttributeTable;
+use crate::model::branch::Branches;
 use crate::model::built_in::{AttributeId, Shows};
 use crate::model::encoded::{self, Elements, EncodedElement};
 use crate::model::number::{Column, GroupIx, RecordIx, UserIx, WrongNumber, count_of};
@@ -69,6 +70,8 @@ pub(crate) struct Records {
     pub(crate) users: Users,
     pub(crate) groups: GroupColumns,
     pub(crate) memberships: Memberships,
+    /// The organizational units that users are in.
+    pub(crate) branches: Branches,
     /// The places that entries of these records have.
     pub(crate) layout: Layout,
 }
@@ -143,14 +146,30 @@ impl Records {
     /// A record's name, unescaped.
     #[inline]
     pub(crate) fn name(&self, record: RecordIx) -> Result<&[u8], WrongNumber> {
-        if self.get(record)?.has(record::ESCAPED) {
-            return self.unescaped_names.find(record);
+        if self.get(record)?.has(record::NAME_APART) {
+            return self.name_apart(record);
         }
         let name = self.rdn(record)?.get(self.rdns.type_length(record)..);
         name.ok_or(WrongNumber::Octets)
     }
 
-    /// A record's RDN as it is sent.
+    /// The same if it is not what follows the type in the RDN.
+    fn name_apart(&self, record: RecordIx) -> Result<&[u8], WrongNumber> {
+        match (self.unescaped_names.find(record), self.layout.user_of(record)) {
+            (Err(_), Some(user)) if self.branches.are_made() => {
+                let above = &self.branches.get(self.branches.of(user)?)?.local_name;
+                let (rdn, before) = (self.rdn(record)?, self.rdns.type_length(record));
+                let end = rdn
+                    .len()
+                    .checked_sub(above.len() + usize::from(!above.is_empty()));
+                let name = end.and_then(|end| rdn.get(before..end));
+                name.ok_or(WrongNumber::Octets)
+            }
+            (found, _) => found,
+        }
+    }
+
+    /// A record's RDN as it is sent; a user's with the organizational units that the path makes.
     #[inline]
     pub(crate) fn rdn(&self, record: RecordIx) -> Result<&[u8], WrongNumber> {
         self.rdns.get(record)

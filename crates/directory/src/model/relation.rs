@@ -3,6 +3,7 @@
 //! Must not know which relation it is.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use crate::model::number::{GroupIx, Number, WrongNumber, count_of};
 use crate::model::record::part;
@@ -71,6 +72,15 @@ impl<N: Number, M: Number + Ord> Relation<N, M> {
     #[inline]
     pub(crate) fn of(&self, number: N) -> Result<&[M], WrongNumber> {
         part(&self.starts, number, &self.items)
+    }
+
+    /// Those of numbers one after the other.
+    pub(crate) fn of_several(&self, numbers: Range<N>) -> Result<&[M], WrongNumber> {
+        let (start, end) = (numbers.start.index(), numbers.end.index());
+        let (Some(&start), Some(&end)) = (self.starts.get(start), self.starts.get(end)) else {
+            return Err(N::WRONG);
+        };
+        self.items.get(start as usize..end as usize).ok_or(N::WRONG)
     }
 
     pub(crate) fn size(&self) -> usize {

@@ -32,6 +32,6 @@ fn of(kinds: &[Vec<AttributeId>; 2], entry: Entry) -> &[AttributeId] {
     match entry {
         Entry::User(_) => users,
         Entry::Group(_) => groups,
-        Entry::Container(_) | Entry::VirtualGroup(_) => &[],
+        Entry::Container(_) | Entry::Branch(_) | Entry::VirtualGroup(_) => &[],
     }
 }

@@ -39,7 +39,7 @@ impl EntryKinds {
     /// Those that may satisfy a filter.
     pub(super) fn of_filter(context: Context<'_>, node: &Node) -> Result<Self, WrongNumber> {
         match node {
-            Node::Constant(Some(true)) | Node::Not(_) => Ok(Self::ALL),
+            Node::Constant(Some(true)) | Node::Not(_) | Node::Within(_) => Ok(Self::ALL),
             Node::Constant(_) => Ok(Self::NONE),
             Node::And(nodes) => nodes.iter().try_fold(Self::ALL, |kinds, node| {
                 Ok(kinds.and(Self::of_filter(context, node)?))

@@ -6,12 +6,14 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use uuid::Uuid;
+
 use crate::filter::chain::Chain;
 use crate::filter::equal::Equal;
 use crate::filter::node::{Matcher, Test};
 use crate::index::table::KeyTable;
 use crate::model::built_in::{AttributeId, Shows};
-use crate::model::number::{GroupIx, RecordIx, UserIx, WrongNumber};
+use crate::model::number::{BranchIx, GroupIx, RecordIx, UserIx, WrongNumber};
 use crate::model::place::{Container, Entry, Layout, Place, virtual_group_uuid};
 use crate::view::context::Context;
 
@@ -29,6 +31,8 @@ pub(crate) enum Found<'s> {
     Keys(&'s KeyTable, Range<usize>),
     /// The virtual groups of the users among them.
     VirtualGroupsOfKeys(&'s KeyTable, Range<usize>),
+    /// Organizational units that paths make, one after the other.
+    Branches(Range<u32>),
     One(Entry),
 }
 
@@ -40,6 +44,7 @@ impl Found<'_> {
             Self::Groups(list) => list.len(),
             Self::Collected(list) => list.len(),
             Self::Keys(_, range) | Self::VirtualGroupsOfKeys(_, range) => range.len(),
+            Self::Branches(range) => range.len(),
             Self::One(_) => 1,
         }
     }
@@ -75,6 +80,12 @@ impl Found<'_> {
             Self::Keys(keys, range) => keys.for_each_record(range.clone(), |record| own(record, out)),
             Self::VirtualGroupsOfKeys(keys, range) => {
                 keys.for_each_record(range.clone(), |record| virtual_group(record, out))
+            }
+            Self::Branches(range) => {
+                for branch in range.clone() {
+                    out.push(layout.branch(BranchIx::new(branch))?);
+                }
+                Ok(())
             }
             Self::One(entry) => {
                 out.push(layout.place(*entry)?);
@@ -135,7 +146,27 @@ impl<'s> Lookup<'s> {
     fn add_containers(self, test: &Test, out: &mut Vec<Found<'s>>) -> Result<(), WrongNumber> {
         self.for_each_container(test, |container| {
             out.push(Found::One(Entry::Container(container)));
-        })
+        })?;
+        if self.may_be_branches(test) {
+            let branches = self.0.snapshot.records.branches.count();
+            out.push(Found::Branches(1..branches.saturating_add(1)));
+        }
+        Ok(())
+    }
+
+    /// Whether organizational units that paths make may satisfy an assertion, besides those that it names.
+    pub(crate) fn may_be_branches(self, test: &Test) -> bool {
+        if self.0.snapshot.records.branches.count() == 0 || !self.0.tree.may_hold(&test.attribute) {
+            return false;
+        }
+        match (&test.matcher, test.attribute.first) {
+            (Matcher::Equal(_), Some(AttributeId::ENTRY_DN | AttributeId::DISTINGUISHED_NAME)) => false,
+            // Theirs are made from their names.
+            (Matcher::Equal(equal), Some(AttributeId::ENTRY_UUID)) => {
+                uuid_of(equal).is_none_or(|uuid| uuid.get_version_num() == NAME_BASED)
+            }
+            _ => true,
+        }
     }
 
     /// Adds the lists that equality indexes and memberships have for an assertion; `None` if they know nothing about
@@ -334,8 +365,7 @@ impl<'s> Lookup<'s> {
     }
 
     fn find_uuid(self, equal: &Equal, out: &mut Vec<Found<'s>>) -> Result<(), WrongNumber> {
-        let text = std::str::from_utf8(equal.key()).ok();
-        let Some(uuid) = text.and_then(|text| uuid::Uuid::try_parse(text).ok()) else {
+        let Some(uuid) = uuid_of(equal) else {
             return Ok(());
         };
         let snapshot = self.0.snapshot;
@@ -420,6 +450,14 @@ impl<'s> Lookup<'s> {
         self.add_containers(test, out)?;
         Ok(Some(Exactness::exact(whole && test.attribute.second.is_none())))
     }
+}
+
+/// The version of UUIDs that are made from names (RFC 9562 section 5.5).
+const NAME_BASED: usize = 5;
+
+fn uuid_of(equal: &Equal) -> Option<Uuid> {
+    let text = std::str::from_utf8(equal.key()).ok()?;
+    Uuid::try_parse(text).ok()
 }
 
 /// The table in which the values are that virtual groups have of their users.

@@ -4,6 +4,7 @@
 //! and what it proves need not be looked at again. Must not decide what else matches.
 
 use crate::filter::node::{Matcher, Node};
+use crate::filter::within::Within;
 use crate::model::built_in::AttributeId;
 use crate::model::number::{UserIx, WrongNumber};
 use crate::model::place::{Container, Layout, Place, PlaceRange};
@@ -19,6 +20,9 @@ const FEW: usize = 256;
 
 /// Lists an assertion is usually found in.
 const USUAL_LISTS: usize = 8;
+
+/// An organizational unit with less than one in this many users is worth being looked through user by user.
+const MOST_WITHIN: usize = 4;
 
 /// Candidates from indexes.
 struct Gathered<'s> {
@@ -126,6 +130,7 @@ impl<'a> Planner<'a> {
     fn gather(&self, node: &'a Node, ordered: bool) -> Result<Option<Gathered<'a>>, WrongNumber> {
         Ok(match node {
             Node::Constant(Some(true)) | Node::Not(_) => None,
+            Node::Within(within) => self.gather_within(*within)?,
             Node::Constant(_) => Some(Gathered {
                 found: Vec::new(),
                 count: 0,
@@ -197,11 +202,30 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// What is in a part of the tree, unless much is.
+    fn gather_within(&self, within: Within) -> Result<Option<Gathered<'a>>, WrongNumber> {
+        let users = within.users(&self.context)?;
+        if users.len() >= self.context.snapshot.user_count() / MOST_WITHIN {
+            return Ok(None);
+        }
+        let branches = &self.context.snapshot.records.branches;
+        let unit = within.unit();
+        let found = vec![
+            Found::Users(users),
+            Found::Branches(unit.get()..branches.get(unit)?.end.get()),
+        ];
+        Ok(Some(Gathered {
+            count: found.iter().map(Found::len).sum(),
+            found,
+            proved: Proved::Everything,
+        }))
+    }
+
     /// Whether all entries of the kinds a filter allows, containers aside, satisfy it.
     fn is_decided_by_kind(&self, node: &Node) -> bool {
         match node {
             Node::Constant(Some(true)) => true,
-            Node::Constant(_) | Node::Not(_) => false,
+            Node::Constant(_) | Node::Not(_) | Node::Within(_) => false,
             Node::And(nodes) | Node::Or(nodes) => nodes.iter().all(|node| self.is_decided_by_kind(node)),
             Node::Test(test) => match &test.matcher {
                 Matcher::Class(..) => !self.context.snapshot.any_overrides(AttributeId::OBJECT_CLASS),
@@ -242,6 +266,10 @@ impl<'a> Planner<'a> {
                     lookup.for_each_container(test, |container| {
                         containers.push(self.layout.container(container));
                     })?;
+                    if lookup.may_be_branches(test) {
+                        containers.extend(self.layout.branches().iter());
+                        containers.sort_unstable();
+                    }
                     let source = CandidateSource::Scan {
                         tables,
                         parts: parts.clone(),
@@ -262,6 +290,10 @@ impl<'a> Planner<'a> {
             .to_vec();
         if let Some(own) = own {
             places.extend([self.layout.user(own)?, self.layout.virtual_group(own)?]);
+            let branches = &self.context.snapshot.records.branches;
+            for unit in branches.upwards(branches.of(own)?) {
+                places.push(self.layout.branch(unit?.0)?);
+            }
             for &group in self.context.snapshot.records.memberships.user_groups.of(own)? {
                 places.push(self.layout.group(group)?);
             }
@@ -283,6 +315,9 @@ impl<'a> Planner<'a> {
             if kinds.has(EntryKinds::CONTAINERS) {
                 let place = self.layout.container(container);
                 in_scope.intersect(PlaceRange::one(place), &mut ranges);
+                if container == Container::Users {
+                    in_scope.intersect(self.layout.branches(), &mut ranges);
+                }
             }
             if kinds.has(kind) {
                 in_scope.intersect(self.layout.children(container), &mut ranges);

@@ -11,7 +11,7 @@ use crate::view::context::Context;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Walk {
     order: usize,
-    /// Before which place of the order each comes, ascending.
+    /// At which place of the walk each comes, ascending; organizational units that paths make are among them.
     containers: Vec<(usize, Place)>,
     /// The place to start from.
     pub(crate) start: usize,
@@ -44,9 +44,10 @@ impl Walk {
             });
             met.answer(before)
         };
-        let mut keys = Vec::with_capacity(Container::ALL.len() + 1);
-        for container in Container::ALL {
-            keys.push(key_of(layout.container(container))?);
+        let mut keys = Vec::with_capacity(Container::ALL.len() + 1 + layout.branches().len());
+        let containers = Container::ALL.map(|container| layout.container(container));
+        for place in containers.into_iter().chain(layout.branches().iter()) {
+            keys.push(key_of(place)?);
         }
         keys.extend(root.map(|key| (key, ROOT)));
         keys.sort_unstable();
@@ -54,9 +55,16 @@ impl Walk {
             Some(from) => before(from)? + keys.partition_point(|own| own < from),
             None => 0,
         };
-        let mut containers = Vec::with_capacity(keys.len());
-        for own in &keys {
-            containers.push((before(own)?, own.1));
+        let mut containers: Vec<(usize, Place)> = Vec::with_capacity(keys.len());
+        let mut follows = 0;
+        for (index, own) in keys.iter().enumerate() {
+            // Of one key, nothing in the order comes between organizational units: they are before all users.
+            let last = index.checked_sub(1).and_then(|last| keys.get(last));
+            let joins = |last: &(Vec<u8>, Place)| last.0 == own.0 && layout.branches().contains(own.1);
+            if !last.is_some_and(joins) {
+                follows = before(own)?;
+            }
+            containers.push((follows + index, own.1));
         }
         Ok(Some(Self {
             order: number,
@@ -68,13 +76,11 @@ impl Walk {
     /// The entry at a place of the walk.
     #[inline]
     pub(crate) fn get(&self, context: &Context<'_>, place: usize) -> Result<Option<Place>, WrongNumber> {
-        let mut before = 0;
-        for (index, (follows, container)) in self.containers.iter().enumerate() {
-            match (follows + index).cmp(&place) {
-                std::cmp::Ordering::Equal => return Ok(Some(*container)),
-                std::cmp::Ordering::Less => before += 1,
-                std::cmp::Ordering::Greater => break,
-            }
+        let before = self.containers.partition_point(|(at, _)| *at < place);
+        if let Some((at, container)) = self.containers.get(before)
+            && *at == place
+        {
+            return Ok(Some(*container));
         }
         let order = context.snapshot.orders.get(self.order)?;
         Ok(order.get(place - before).copied())

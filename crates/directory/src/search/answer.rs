@@ -19,6 +19,9 @@ const OF_GROUPS: [AttributeId; count(Those::DefaultOfGroups)] = ids(Those::Defau
 const OF_VIRTUAL_GROUPS: [AttributeId; count(Those::DefaultOfVirtualGroups)] =
     ids(Those::DefaultOfVirtualGroups);
 
+/// What organizational units that paths make have like those of a tree, where it is stored with the other attributes.
+const NAME_OF_BRANCHES: AttributeId = AttributeId::DISTINGUISHED_NAME;
+
 /// Something to copy into an answer.
 pub(crate) enum Piece<'a> {
     Attribute(Attribute<'a>),
@@ -54,7 +57,16 @@ pub(crate) fn pieces<'a>(
 ) -> Result<(), WrongNumber> {
     let records = &context.snapshot.records;
     let computed: &[AttributeId] = match entry {
-        Entry::Container(container) => return each(Piece::Run(&context.tree.container(container).block)),
+        Entry::Container(container) => {
+            return each(Piece::Run(&context.tree.container(container).held.block));
+        }
+        Entry::Branch(branch) => {
+            each(Piece::Run(&records.branches.get(branch)?.held.block))?;
+            return match context.attribute(entry, NAME_OF_BRANCHES)? {
+                Some(name) => each(Piece::Attribute(name)),
+                None => Ok(()),
+            };
+        }
         Entry::User(_) => &OF_USERS,
         Entry::Group(_) => &OF_GROUPS,
         Entry::VirtualGroup(_) => {
@@ -137,6 +149,7 @@ pub(crate) fn is_in_default_answer(
     }
     match entry {
         Entry::Container(_) => false,
+        Entry::Branch(_) => id == NAME_OF_BRANCHES,
         Entry::User(_) => OF_USERS.contains(&id),
         Entry::Group(_) => OF_GROUPS.contains(&id),
         Entry::VirtualGroup(_) => OF_VIRTUAL_GROUPS.contains(&id),

@@ -5,7 +5,7 @@
 //! happened to that entry; nothing is remembered for it. Must not know searches.
 
 use crate::index::snapshot::Snapshot;
-use crate::model::number::WrongNumber;
+use crate::model::number::{BranchIx, WrongNumber};
 use crate::model::place::{Container, Entry, Layout, Place, ROOT};
 use crate::schema;
 use akldap_ldap::control::SortKey;
@@ -23,11 +23,12 @@ pub(crate) struct PagePosition {
     pub(crate) given: u64,
 }
 
-/// What never changes about an entry: its kind, and pk or UUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What never changes about an entry: its kind, and pk or UUID, or its name in the form in which names are ordered.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum EntryKey {
     RootDse,
     Container(Container),
+    Branch(Vec<u8>),
     User(i64),
     Group([u8; 16]),
     VirtualGroup(i64),
@@ -77,6 +78,7 @@ impl EntryKey {
         let records = &snapshot.records;
         Ok(match layout.entry(place)? {
             Entry::Container(container) => Self::Container(container),
+            Entry::Branch(branch) => Self::Branch(records.branches.get(branch)?.key.to_vec()),
             Entry::User(user) => Self::User(*records.users.pks.get(user)?),
             Entry::VirtualGroup(user) => Self::VirtualGroup(*records.users.pks.get(user)?),
             Entry::Group(group) => Self::Group(*records.groups.uuids.get(group)?),
@@ -91,6 +93,11 @@ impl EntryKey {
         match self {
             Self::RootDse => ROOT.next(),
             Self::Container(container) => layout.container(container).next(),
+            Self::Branch(key) => {
+                let branches = layout.branches();
+                let (Ok(next) | Err(next)) = snapshot.records.branches.with_key(&key).map(BranchIx::next);
+                layout.branch(next).unwrap_or(branches.end).max(branches.start)
+            }
             Self::User(pk) => layout.behind(Container::Users, users(pk)),
             Self::VirtualGroup(pk) => layout.behind(Container::VirtualGroups, users(pk)),
             Self::Group(uuid) => {
@@ -104,12 +111,18 @@ impl EntryKey {
 
 impl PagePosition {
     fn body(&self) -> Vec<u8> {
-        let (kind, key) = match self.after {
-            EntryKey::Container(container) => (container as u8, [0; 16]),
-            EntryKey::User(pk) => (4, number(pk)),
-            EntryKey::Group(uuid) => (5, uuid),
-            EntryKey::VirtualGroup(pk) => (6, number(pk)),
-            EntryKey::RootDse => (7, [0; 16]),
+        let (kind, key, name) = match &self.after {
+            EntryKey::Container(container) => (*container as u8, [0; 16], &[][..]),
+            EntryKey::User(pk) => (4, number(*pk), &[][..]),
+            EntryKey::Group(uuid) => (5, *uuid, &[][..]),
+            EntryKey::VirtualGroup(pk) => (6, number(*pk), &[][..]),
+            EntryKey::RootDse => (7, [0; 16], &[][..]),
+            // Its name comes before the sort key.
+            EntryKey::Branch(name) => (
+                8,
+                number(i64::try_from(name.len()).unwrap_or(i64::MAX)),
+                &name[..],
+            ),
         };
         let form = u8::from(self.sort_key.is_some());
         [
@@ -118,6 +131,7 @@ impl PagePosition {
             &self.given.to_be_bytes(),
             &self.asked.0,
             &[form],
+            name,
             self.sort_key.as_deref().unwrap_or(&[]),
         ]
         .concat()
@@ -142,14 +156,19 @@ impl PagePosition {
         let (uuid, rest) = rest.split_first_chunk::<16>()?;
         let (given, rest) = rest.split_first_chunk()?;
         let (asked, rest) = rest.split_first_chunk()?;
-        let (form, sort_key) = rest.split_first()?;
+        let (form, rest) = rest.split_first()?;
         let pk = i64::from_be_bytes(*uuid.first_chunk()?);
+        let (name, sort_key) = match kind {
+            8 => rest.split_at_checked(usize::try_from(pk).ok()?)?,
+            _ => (&[][..], rest),
+        };
         Some(Self {
             after: match kind {
                 4 => EntryKey::User(pk),
                 5 => EntryKey::Group(*uuid),
                 6 => EntryKey::VirtualGroup(pk),
                 7 => EntryKey::RootDse,
+                8 => EntryKey::Branch(name.to_vec()),
                 container => EntryKey::Container(*Container::ALL.get(usize::from(*container))?),
             },
             sort_key: (*form != 0).then(|| sort_key.to_vec()),
@@ -174,6 +193,8 @@ mod tests {
             EntryKey::RootDse,
             EntryKey::Container(Container::Base),
             EntryKey::Container(Container::VirtualGroups),
+            EntryKey::Branch(Vec::new()),
+            EntryKey::Branch(b"staff\0\0it\0\0".to_vec()),
             EntryKey::User(-1),
             EntryKey::Group([7; 16]),
             EntryKey::VirtualGroup(i64::MAX),
@@ -181,7 +202,7 @@ mod tests {
         let sort_keys = [None, Some(Vec::new()), Some(vec![0; 3]), Some(vec![0xff; 9000])];
         let all = keys.into_iter().flat_map(|after| {
             sort_keys.iter().map(move |sort_key| PagePosition {
-                after,
+                after: after.clone(),
                 sort_key: sort_key.clone(),
                 asked: OrderDigest([3; DIGEST]),
                 given: u64::MAX - 1,

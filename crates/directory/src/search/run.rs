@@ -102,7 +102,7 @@ impl Search {
                     }
                 }
             }
-            (Proved::Nothing, _) | (_, Entry::Container(_)) => {
+            (Proved::Nothing, _) | (_, Entry::Container(_) | Entry::Branch(_)) => {
                 self.filter.evaluate(&context, entry, scratch)?
             }
             (Proved::Conjunct(proved), _) => {
@@ -406,6 +406,8 @@ impl Search {
 /// The work of making an entry's sort key, besides its octets.
 const SORT_KEY: usize = 4 * STEP_WORK;
 
+#[cfg(test)]
+mod branch_tests;
 #[cfg(test)]
 mod large_tests;
 #[cfg(test)]

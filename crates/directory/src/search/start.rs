@@ -8,6 +8,7 @@ use crate::build::builder::Builder;
 use crate::filter::evaluation::Scratch;
 use crate::filter::node::Node;
 use crate::filter::virtual_groups;
+use crate::filter::within::Within;
 use crate::index::name_order::Matches;
 use crate::index::snapshot::Snapshot;
 use crate::model::number::WrongNumber;
@@ -72,8 +73,8 @@ impl Search {
             view,
         };
         let base = base_entry(&context, base_object)?;
-        let in_scope = in_scope(snapshot.records.layout, base, request.scope).map_err(damaged)?;
-        Self::prepare(snapshot, tree, view, in_scope, None, request, controls)
+        let (in_scope, within) = in_scope(&snapshot, base, request.scope).map_err(damaged)?;
+        Self::prepare(snapshot, tree, view, (in_scope, within), None, request, controls)
     }
 
     /// Prepares a search of one entry that belongs to no provider: the rootDSE (`dn` empty) or the subschema. The
@@ -97,7 +98,7 @@ impl Search {
             empty_snapshot().map_err(damaged)?,
             tree,
             View::Full,
-            in_scope,
+            (in_scope, None),
             None,
             request,
             controls,
@@ -115,7 +116,7 @@ impl Search {
         snapshot: Arc<Snapshot>,
         tree: Arc<Tree>,
         view: View,
-        in_scope: InScope,
+        (in_scope, within): (InScope, Option<Within>),
         root: Option<Root>,
         request: &SearchRequest<'_>,
         controls: &SearchControls,
@@ -185,7 +186,10 @@ impl Search {
             false => in_scope,
         };
         let filter = Node::compile(&context, &request.filter).map_err(damaged)?;
-        let filter = filter.ok_or_else(nested_too_far)?;
+        let mut filter = filter.ok_or_else(nested_too_far)?;
+        if let Some(within) = within {
+            filter = filter.within(within);
+        }
         let plan = Planner { context, layout }.plan(&filter, &in_scope);
         let mut plan: Plan = plan.map_err(damaged)?;
         if let Some(order) = &order
@@ -294,7 +298,7 @@ impl Search {
             snapshot,
             tree,
             view,
-            InScope::one(in_scope),
+            (InScope::one(in_scope), None),
             root,
             request,
             controls,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::view::tree::Tree;
 
-/// A provider's tree, which differs with the base DN or the first numbers.
+/// A provider's tree, which differs with the base DN, the first numbers, or how names are spelled.
 #[derive(Clone, Debug)]
 pub struct Location(Arc<Tree>);
 
@@ -27,7 +27,7 @@ impl PartialEq for Location {
     fn eq(&self, other: &Self) -> bool {
         let [own, other] = [self, other].map(|location| {
             let tree = location.tree();
-            (tree.base_spelling(), tree.uid_start, tree.gid_start)
+            (tree.base_spelling(), tree.uid_start, tree.gid_start, tree.style())
         });
         own == other
     }

@@ -5,7 +5,8 @@
 
 use crate::index::snapshot::Snapshot;
 use crate::model::attribute::AttributeRef;
-use crate::model::number::{GroupIx, UserIx, WrongNumber};
+use crate::model::held::HeldAttributes;
+use crate::model::number::{BranchIx, GroupIx, UserIx, WrongNumber};
 use crate::model::place::{Container, Entry};
 use crate::schema::Syntax;
 use crate::view::tree::Tree;
@@ -38,7 +39,12 @@ impl<'a> Context<'a> {
                 let groups = self.snapshot.records.memberships.user_groups.of(own)?;
                 groups.binary_search(&group).is_ok()
             }
-            (View::Own(None), Entry::Group(_)) => false,
+            // Nobody else's path is to be seen.
+            (View::Own(Some(own)), Entry::Branch(branch)) => {
+                let branches = &self.snapshot.records.branches;
+                branches.is_within(branches.of(own)?, branch)?
+            }
+            (View::Own(None), Entry::Group(_) | Entry::Branch(_)) => false,
         })
     }
 
@@ -62,6 +68,10 @@ impl<'a> Context<'a> {
         let leaf = |record, container| Ok([records.rdn(record)?, self.tree.leaf_suffix(container)]);
         match entry {
             Entry::Container(container) => Ok([&self.tree.container(container).dn, b""]),
+            Entry::Branch(branch) => Ok([
+                &records.branches.get(branch)?.local_name,
+                self.tree.leaf_suffix(Container::Users),
+            ]),
             Entry::User(user) => leaf(records.user_record(user)?, Container::Users),
             Entry::Group(group) => leaf(records.layout.group_record(group), Container::Groups),
             Entry::VirtualGroup(user) => Ok([
@@ -69,6 +79,27 @@ impl<'a> Context<'a> {
                 self.tree.leaf_suffix(Container::VirtualGroups),
             ]),
         }
+    }
+
+    /// What containers and organizational units have.
+    #[inline]
+    pub(crate) fn held(&self, entry: Entry) -> Result<Option<&'a HeldAttributes>, WrongNumber> {
+        match entry {
+            Entry::Container(container) => Ok(Some(&self.tree.container(container).held)),
+            Entry::Branch(branch) => Ok(Some(&self.snapshot.records.branches.get(branch)?.held)),
+            Entry::User(_) | Entry::Group(_) | Entry::VirtualGroup(_) => Ok(None),
+        }
+    }
+
+    /// The container that an entry is or is in, and the organizational unit of a path that it is or is in; the first one is that of users.
+    pub(crate) fn unit_of(&self, entry: Entry) -> Result<(Container, BranchIx), WrongNumber> {
+        Ok(match entry {
+            Entry::Container(container) => (container, BranchIx::ROOT),
+            Entry::Branch(branch) => (Container::Users, branch),
+            Entry::User(user) => (Container::Users, self.snapshot.records.branches.of(user)?),
+            Entry::Group(_) => (Container::Groups, BranchIx::ROOT),
+            Entry::VirtualGroup(_) => (Container::VirtualGroups, BranchIx::ROOT),
+        })
     }
 
     /// The attribute in the RDN of a user or group.

@@ -6,7 +6,7 @@
 use crate::model::attribute::AttributeRef;
 use crate::model::built_in::AttributeId;
 use crate::model::encoded;
-use crate::model::number::{GroupIx, UserIx, WrongNumber, count_of};
+use crate::model::number::{BranchIx, GroupIx, UserIx, WrongNumber, count_of};
 use crate::model::object_classes::{ClassesOf, object_classes};
 use crate::model::place::{Container, Entry, virtual_group_uuid};
 use crate::model::record;
@@ -22,8 +22,8 @@ impl<'a> Context<'a> {
         entry: Entry,
         attribute: &AttributeRef,
     ) -> Result<Option<Attribute<'a>>, WrongNumber> {
-        if let Entry::Container(container) = entry {
-            return match (self.tree.container(container).find(attribute)?, attribute.first) {
+        if let Some(held) = self.held(entry)? {
+            return match (held.find(attribute)?, attribute.first) {
                 (Some(element), _) => Ok(Some(Attribute::Stored(element))),
                 (None, Some(first)) if !self.tree.alone => self.attribute(entry, first),
                 (None, _) => Ok(None),
@@ -55,7 +55,7 @@ impl<'a> Context<'a> {
             }
             Entry::VirtualGroup(user) => return computed(id, self.of_virtual_group(user, id)),
             Entry::Container(_) if self.tree.alone => return Ok(None),
-            Entry::Container(_) => return computed(id, self.of_every_entry(entry, id)),
+            Entry::Container(_) | Entry::Branch(_) => return computed(id, self.of_every_entry(entry, id)),
         };
         if !id.is_computed() || records.get(record)?.overrides(id) {
             return match records.stored(record, id) {
@@ -153,6 +153,7 @@ impl<'a> Context<'a> {
         let records = &self.snapshot.records;
         Ok(match entry {
             Entry::Container(container) => Some(self.tree.container(container).uuid),
+            Entry::Branch(branch) => Some(self.tree.branch_uuid(records.branches.get(branch)?)),
             Entry::User(user) => records.users.uuid(user)?,
             Entry::Group(group) => Some(*records.groups.uuids.get(group)?),
             Entry::VirtualGroup(user) => records.users.uuid(user)?.map(virtual_group_uuid),
@@ -161,12 +162,17 @@ impl<'a> Context<'a> {
 
     /// How many entries the viewer sees directly below an entry.
     fn subordinates(&self, entry: Entry) -> Result<i64, WrongNumber> {
-        let Entry::Container(container) = entry else {
-            return Ok(0);
-        };
         let layout = self.snapshot.records.layout;
+        let container = match entry {
+            Entry::Branch(branch) => return self.in_branch(branch),
+            Entry::Container(container) => container,
+            _ => return Ok(0),
+        };
         Ok(match (container, self.view) {
             (Container::Base, _) => self.tree.unit_count(),
+            (Container::Users, _) if self.snapshot.records.branches.are_made() => {
+                self.in_branch(BranchIx::ROOT)?
+            }
             (Container::Users | Container::VirtualGroups, View::Full) => i64::from(layout.user_count()),
             (Container::Groups, View::Full) => i64::from(layout.group_count()),
             (_, View::Own(None)) => 0,
@@ -176,6 +182,19 @@ impl<'a> Context<'a> {
                 i64::from(count_of(groups, WrongNumber::Group)?)
             }
         })
+    }
+
+    /// How many entries the viewer sees directly below an organizational unit that is the one of users or below it.
+    fn in_branch(&self, branch: BranchIx) -> Result<i64, WrongNumber> {
+        let branches = &self.snapshot.records.branches;
+        match self.view {
+            View::Full => {
+                let users = count_of(branches.users_in(branch)?, WrongNumber::User)?;
+                Ok(i64::from(users) + i64::from(branches.count_below(branch)?))
+            }
+            // The user's own entry, or the unit that leads there.
+            View::Own(own) => Ok(i64::from(own.is_some())),
+        }
     }
 }
 

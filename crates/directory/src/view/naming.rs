@@ -2,14 +2,16 @@
 //!
 //! Knows RFC 4514 and the unescaped spelling of authentik's own outpost. Must not know who is asking.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::index::snapshot::Snapshot;
-use crate::model::number::{UserIx, WrongNumber};
+use crate::model::branch::{Levels, level_key};
+use crate::model::number::{BranchIx, Met, UserIx, WrongNumber};
 use crate::model::place::{Container, Entry, UserOrGroup};
 use crate::model::record::{RDN_TYPE, UserRdn};
 use crate::view::tree::{Tree, Unit};
-use akldap_ldap::dn::{Dn, DnError, Name, Rdn};
+use akldap_ldap::dn::{self, Dn, DnError, Name, Rdn};
 use akldap_ldap::steps;
 
 /// What a name means in a tree.
@@ -92,6 +94,40 @@ impl Tree {
         }
     }
 
+    /// The DN of a user. A snapshot in another shape than this provider's has none of the organizational units that paths make; there they are
+    /// as the user's own path has them.
+    ///
+    /// # Errors
+    /// When the number belongs to another snapshot, or one in the snapshot points to nothing.
+    pub fn user_dn(&self, snapshot: &Snapshot, user: UserIx) -> Result<String, WrongNumber> {
+        let records = &snapshot.records;
+        let record = records.user_record(user)?;
+        let suffix = self.leaf_suffix(Container::Users);
+        let dn = match records.branches.are_made() {
+            true => [records.rdn(record)?, suffix].concat(),
+            false => {
+                let name = dn::escape(records.name(record)?);
+                let mut dn = [self.style().user_rdn.prefix(), &name].concat();
+                let levels = self.levels_above(snapshot, user)?;
+                if !levels.names.is_empty() {
+                    dn.push(b',');
+                    dn.extend_from_slice(&levels.local_name());
+                }
+                dn.extend_from_slice(suffix);
+                dn
+            }
+        };
+        String::from_utf8(dn).map_err(|_| WrongNumber::Octets)
+    }
+
+    /// The organizational units that the path of a user makes.
+    fn levels_above<'s>(&self, snapshot: &'s Snapshot, user: UserIx) -> Result<Levels<'s>, WrongNumber> {
+        Ok(match self.style().by_path {
+            true => Levels::of(&snapshot.records.users.accounts.of(user)?.path),
+            false => Levels::of(""),
+        })
+    }
+
     /// Whether a name is in this place, decided without parsing it. False also for names whose spelling is unusual.
     #[must_use]
     pub fn contains_plainly(&self, name: &[u8]) -> bool {
@@ -168,8 +204,10 @@ impl Tree {
     #[must_use]
     pub fn username_in<'n>(&self, levels: &'n [Rdn]) -> Option<&'n [u8]> {
         match levels {
-            [user, unit] if self.unit_of(unit) == Some(Container::Users) => {
-                self.name_in(Container::Users, user)
+            [user, path @ .., unit] if self.unit_of(unit) == Some(Container::Users) => {
+                let is_path = path.is_empty()
+                    || (self.style().by_path && path.iter().all(|level| level.value_of("ou").is_some()));
+                self.name_in(Container::Users, user).filter(|_| is_path)
             }
             _ => None,
         }
@@ -227,6 +265,9 @@ impl Tree {
         let Some(container) = self.unit_of(top) else {
             return Ok(Resolved::Missing(vec![base]));
         };
+        if self.style().by_path && container == Container::Users {
+            return self.resolve_by_path(snapshot, lower);
+        }
         let Some((leaf, below)) = lower.split_last() else {
             return Ok(Resolved::Entries(vec![Entry::Container(container)]));
         };
@@ -242,6 +283,108 @@ impl Tree {
             above.into_iter().chain(leaves.into_iter().take(1)).collect(),
         ))
     }
+}
+
+/// How far the levels of a name lead through organizational units that paths make.
+struct Descent<'n> {
+    /// The entries above, the base first.
+    above: Vec<Entry>,
+    /// The lowest of the units, in a snapshot that has them.
+    branch: BranchIx,
+    /// Their names in the form in which they are compared, the uppermost first.
+    path: Vec<Cow<'n, [u8]>>,
+    /// The levels below.
+    rest: &'n [Rdn],
+}
+
+impl Tree {
+    /// What the levels below the organizational unit of users name where paths make further ones. Without any of those a user is meant
+    /// wherever the path leads: that is the name in authentik's outpost.
+    fn resolve_by_path(&self, snapshot: &Snapshot, levels: &[Rdn]) -> Result<Resolved, WrongNumber> {
+        let branches = &snapshot.records.branches;
+        let Descent {
+            mut above,
+            branch,
+            path,
+            rest,
+        } = descend(snapshot, levels)?;
+        let Some((leaf, below)) = rest.split_last() else {
+            let is_there = path.is_empty() || branches.are_made();
+            return Ok(match above.pop() {
+                Some(unit) if is_there => Resolved::Entries(vec![unit]),
+                unit => Resolved::Missing(above.into_iter().chain(unit).collect()),
+            });
+        };
+        let met = Met::default();
+        let is_there = |user: UserIx| match (path.as_slice(), branches.are_made()) {
+            ([], _) => true,
+            (_, true) => met.or(branches.of(user), BranchIx::ROOT) == branch,
+            // The path may lead further down than there was room for.
+            (path, false) => {
+                let levels = met.or(self.levels_above(snapshot, user), Levels::of(""));
+                levels.begin_with(path.iter().map(|key| &**key))
+            }
+        };
+        let users = match self.name_in(Container::Users, leaf) {
+            Some(name) => snapshot.named(name, |record| match record {
+                UserOrGroup::User(user) => is_there(user).then_some(Entry::User(user)),
+                UserOrGroup::Group(_) => None,
+            })?,
+            None => Vec::new(),
+        };
+        met.answer(())?;
+        Ok(match below.is_empty() && !users.is_empty() {
+            true => Resolved::Entries(users),
+            false => Resolved::Missing(above.into_iter().chain(users.into_iter().take(1)).collect()),
+        })
+    }
+
+    /// The organizational units that a name has above its leaf, whatever that is, and the base, which comes first; none if the name is not
+    /// below that of users, or paths make no units.
+    pub(crate) fn units_above(
+        &self,
+        snapshot: &Snapshot,
+        name: &Name<'_>,
+    ) -> Result<Vec<Entry>, WrongNumber> {
+        let levels = match name.parsed() {
+            Ok(name) if self.style().by_path => name.below(&self.base),
+            _ => None,
+        };
+        match levels.and_then(<[_]>::split_last) {
+            Some((top, lower)) if self.unit_of(top) == Some(Container::Users) => {
+                Ok(descend(snapshot, lower)?.above)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+fn descend<'n>(snapshot: &Snapshot, levels: &'n [Rdn]) -> Result<Descent<'n>, WrongNumber> {
+    let branches = &snapshot.records.branches;
+    let mut descent = Descent {
+        above: vec![
+            Entry::Container(Container::Base),
+            Entry::Container(Container::Users),
+        ],
+        branch: BranchIx::ROOT,
+        path: Vec::new(),
+        rest: levels,
+    };
+    while let Some((top, lower)) = descent.rest.split_last()
+        && let Some(name) = top.value_of("ou")
+    {
+        let key = level_key(name);
+        if branches.are_made() {
+            let Some(below) = branches.below(descent.branch, &key)? else {
+                break;
+            };
+            descent.branch = below;
+            descent.above.push(Entry::Branch(below));
+        }
+        descent.path.push(key);
+        descent.rest = lower;
+    }
+    Ok(descent)
 }
 
 /// The entries of a container with a name.

@@ -20,6 +20,8 @@ pub(crate) const ORGANIZATIONAL_UNITS: [(Container, &str); 3] = [
 pub struct DnStyle {
     /// How the name of a user begins.
     pub user_rdn: UserRdn,
+    /// Whether users are in organizational units below theirs, one for each level of their paths.
+    pub by_path: bool,
     /// The name of the organizational unit that users are in.
     pub users: String,
     /// That of groups.
@@ -33,6 +35,7 @@ impl Default for DnStyle {
         let [users, groups, virtual_groups] = ORGANIZATIONAL_UNITS.map(|(_, name)| name.to_owned());
         Self {
             user_rdn: UserRdn::default(),
+            by_path: false,
             users,
             groups,
             virtual_groups,

@@ -4,11 +4,12 @@
 //! the style of the provider has for them. Must not know who is asking, or users and groups.
 
 use crate::model::attribute::AttributeRef;
+use crate::model::branch::Branch;
 use crate::model::built_in::AttributeId;
 use crate::model::number::WrongNumber;
 use crate::model::place::Container;
 use crate::schema::{self, AttributeTypeId};
-use crate::view::container::ContainerEntry;
+use crate::view::container::{ContainerEntry, uuid_of};
 use crate::view::style::{DnStyle, ORGANIZATIONAL_UNITS, VirtualGroups};
 use crate::view::subschema::EntryAttributes;
 use akldap_ldap::dn::{self, Dn, DnError};
@@ -119,12 +120,7 @@ impl Tree {
             let key = text::fold_case(name.as_bytes());
             let normal = [b"ou=", &*key, b",", normal.as_slice()].concat();
             let mut entry = ContainerEntry::new([rdn.as_slice(), &self.suffix].concat(), &normal);
-            entry.add(
-                "objectClass",
-                [&b"top"[..], b"nsContainer", b"organizationalUnit"],
-            );
-            entry.add("ou", [name.as_bytes()]);
-            entry.add("commonName", [name.as_bytes()]);
+            entry.held.add_unit(name);
             let dn = entry.dn.clone();
             entry.add("distinguishedName", [dn.as_slice()]);
             entry
@@ -231,7 +227,7 @@ impl Tree {
         let dn = entry.dn.clone();
         entry.add("entryDN", [dn.as_slice()]);
         for (name, values) in attributes {
-            if !entry.has(&schema::canonical_name(name.as_bytes())) {
+            if !entry.held.has(&schema::canonical_name(name.as_bytes())) {
                 entry.add(name, values.iter().map(String::as_bytes));
             }
         }
@@ -302,13 +298,15 @@ impl Tree {
         self.base.rdns.len()
     }
 
-    /// The DN of a user in this tree.
-    #[must_use]
-    pub fn user_dn(&self, username: &str) -> String {
-        let name = dn::escape(username.as_bytes());
-        let [suffix, ..] = &self.leaf_suffixes;
-        let prefix = self.style.user_rdn.prefix();
-        String::from_utf8_lossy(&[prefix, name.as_slice(), suffix].concat()).into_owned()
+    /// The UUID of an organizational unit that paths make.
+    pub(crate) fn branch_uuid(&self, branch: &Branch) -> [u8; 16] {
+        let unit = self.unit_name(Container::Users).unwrap_or_default();
+        let levels = [
+            &*text::fold_case(&branch.local_name),
+            &[b"ou=", &*text::fold_case(unit.as_bytes())].concat(),
+            &self.base.normal_form(),
+        ];
+        uuid_of(&levels.join(&b','))
     }
 
     #[inline]
@@ -335,7 +333,7 @@ impl Tree {
 
     fn note_held(&mut self) {
         let containers = self.containers.iter();
-        self.held = containers.flat_map(ContainerEntry::types).collect();
+        self.held = containers.flat_map(|container| container.held.types()).collect();
         self.held.sort_unstable();
         self.held.dedup();
     }

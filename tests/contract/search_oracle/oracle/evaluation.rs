@@ -86,6 +86,32 @@ impl Query {
         }
     }
 
+    /// The same with other names of attributes, where there are any.
+    pub(crate) fn renamed(&self, other: &impl Fn(&str) -> Option<String>) -> Self {
+        let all = |queries: &[Self]| queries.iter().map(|query| query.renamed(other)).collect();
+        let mut renamed = match self {
+            Self::And(queries) => Self::And(all(queries)),
+            Self::Or(queries) => Self::Or(all(queries)),
+            Self::Not(query) => Self::Not(Box::new(query.renamed(other))),
+            leaf => leaf.clone(),
+        };
+        let attribute = match &mut renamed {
+            Self::And(_) | Self::Or(_) | Self::Not(_) => None,
+            Self::Equality(assertion)
+            | Self::GreaterOrEqual(assertion)
+            | Self::LessOrEqual(assertion)
+            | Self::Approx(assertion) => Some(&mut assertion.attribute),
+            Self::Present(attribute) | Self::Substrings { attribute, .. } => Some(attribute),
+            Self::Extensible { attribute, .. } => attribute.as_mut(),
+        };
+        if let Some(attribute) = attribute
+            && let Some(name) = other(attribute)
+        {
+            *attribute = name;
+        }
+        renamed
+    }
+
     /// Whether an entry matches; `None` is Undefined. `all` is what the viewer sees.
     pub(crate) fn matches(&self, entry: &ContractEntry, all: &[ContractEntry]) -> Option<bool> {
         match self {
@@ -230,7 +256,7 @@ fn true_or(found: bool, known: bool) -> Option<bool> {
 }
 
 /// Whether octets are a value of a syntax, decided without the code that compares values.
-fn is_value(syntax: Syntax, value: &[u8]) -> bool {
+pub(crate) fn is_value(syntax: Syntax, value: &[u8]) -> bool {
     if syntax == Syntax::OctetString {
         return true;
     }

@@ -101,10 +101,18 @@ const CUSTOM_KEYS: &[&str] = &[
     "seeAlso",
 ];
 
-/// Where accounts are filed: one path inside another, and one that only begins like another.
+/// Where accounts are filed: one path inside another, one that only begins like another, some that differ in case or in what is blank, and
+/// names that are escaped in a DN.
 const PATHS: &[&str] = &[
     "users",
+    "",
     "users/staff",
+    "users/STAFF/emea",
+    "Users/staff",
+    "staff//emea/ /Zürich",
+    "users/users",
+    "users/R&D, all/#1",
+    "users/ lead/a=b",
     "users/staff/emea",
     "users/staffing",
     "goauthentik.io/outposts",
@@ -322,6 +330,9 @@ const ATTRIBUTES: &[&str] = &[
     "straße",
     "memberUid",
     "userPassword",
+    "above",
+    "gecos",
+    "loginShell",
 ];
 
 const CLASSES: &[&str] = &[
@@ -611,6 +622,8 @@ pub(crate) fn selection(random: &mut Random) -> Vec<String> {
         "entryUUID",
         "cn;lang-en",
         "createTimestamp",
+        "above",
+        "title,gecos",
     ];
     (0..random.below(4))
         .map(|_| (*random.pick(SELECTIONS)).to_owned())

@@ -5,7 +5,12 @@ use crate::fixture::*;
 fn the_base_keeps_its_spelling_and_everything_below_is_lower_case() {
     let tree = tree();
     assert_eq!(tree.base_spelling(), BASE);
-    assert_eq!(tree.user_dn("Zoë+"), format!("cn=Zoë\\+,ou=users,{SUFFIX}"));
+    let snapshot = snapshot();
+    let awkward = snapshot.user_by_pk(5).unwrap();
+    assert_eq!(
+        tree.user_dn(&snapshot, awkward),
+        Ok(format!("cn=x\\, y\\+z,ou=users,{SUFFIX}"))
+    );
     assert_eq!(tree.depth(), 3);
     let dn = |name: &str| Dn::parse(name.as_bytes()).unwrap();
     assert!(tree.contains(&dn("cn=a, ou=Users, dc=LDAP,dc=goauthentik,dc=io")));
