@@ -1,6 +1,6 @@
 //! Roles of authentik as groups: their members are the users and the groups that have them.
 //!
-//! Must not know who is shown, nor what else a shape says.
+//! Must not know why somebody is shown, nor what else a shape says.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use crate::build::builder::Builder;
 use crate::build::carried::CarriedGroup;
+use crate::build::inherited::Related;
 use crate::build::record::{GroupRecord, RecordName, Warning};
+use crate::build::visible::Visible;
 use crate::index::snapshot::{Snapshot, text};
 use crate::model::account::Role;
 use crate::model::number::{GroupIx, UserIx, WrongNumber};
@@ -25,6 +27,15 @@ struct RoleHolders<'a> {
     groups: HashSet<[u8; 16]>,
 }
 
+/// A directory in which groups stand for roles.
+pub(super) struct RolesShown {
+    pub(super) snapshot: Snapshot,
+    /// The UUIDs of these groups.
+    pub(super) roles: HashSet<[u8; 16]>,
+    /// Which roles have no group because another has their name.
+    pub(super) warnings: Vec<Warning>,
+}
+
 /// The number that authentik would give to a group of this UUID: its first five decimal digits.
 #[must_use]
 pub fn group_number(uuid: Uuid) -> i64 {
@@ -36,8 +47,8 @@ pub fn group_number(uuid: Uuid) -> i64 {
 }
 
 impl Snapshot {
-    /// This directory with a group for each role that anybody has, and which roles have none because a group has their name.
-    pub(super) fn with_roles(&self) -> Result<(Self, Vec<Warning>), WrongNumber> {
+    /// This directory with a group for each role that anybody has.
+    pub(super) fn with_roles(&self) -> Result<RolesShown, WrongNumber> {
         let mut roles: BTreeMap<[u8; 16], RoleHolders<'_>> = BTreeMap::new();
         let mut taken = HashSet::new();
         for user in self.users() {
@@ -93,7 +104,36 @@ impl Snapshot {
         }
         let (snapshot, odd) = builder.finish()?;
         warnings.extend(odd);
-        Ok((snapshot, warnings))
+        Ok(RolesShown {
+            snapshot,
+            roles: roles.into_keys().collect(),
+            warnings,
+        })
+    }
+
+    /// Whether a group that stands for a role has anybody who is shown: a role of others only would reveal that they are there.
+    pub(super) fn is_held(
+        &self,
+        role: GroupIx,
+        membership: Membership,
+        visible: &Visible,
+    ) -> Result<bool, WrongNumber> {
+        for user in Related::of(self, membership, role)?.users {
+            if visible.shows_user(user)? {
+                return Ok(true);
+            }
+        }
+        let (below, mut steps) = (&self.records.memberships.group_children, usize::MAX);
+        let groups = match membership {
+            Membership::Direct => Some(below.of(role)?.to_vec()),
+            Membership::Inherited => below.closure(&[role], self.group_count(), &mut steps)?,
+        };
+        for group in groups.into_iter().flatten() {
+            if group != role && visible.shows_group(group)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The groups that `shaped` has for the roles of a user who is in these groups, the user being all that is shown of their

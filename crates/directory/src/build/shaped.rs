@@ -5,6 +5,7 @@
 mod making;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::build::builder::Builder;
@@ -31,17 +32,29 @@ impl Snapshot {
     /// When a number points to nothing.
     pub fn shaped(&self, shape: &Shape) -> Result<(Self, Vec<Warning>), WrongNumber> {
         if shape.roles_as_groups {
-            let (base, mut warnings) = self.with_roles()?;
-            let rest = Shape {
-                roles_as_groups: false,
-                ..shape.clone()
-            };
-            let (snapshot, odd) = base.shaped(&rest)?;
-            warnings.extend(odd);
+            let mut base = self.with_roles()?;
+            let (snapshot, odd) = base.snapshot.shaped_with(shape, &base.roles)?;
+            base.warnings.extend(odd);
+            let warnings = base.warnings;
             return Ok((snapshot, warnings));
         }
+        self.shaped_with(shape, &HashSet::new())
+    }
+
+    /// The same where these groups stand for roles.
+    fn shaped_with(
+        &self,
+        shape: &Shape,
+        roles: &HashSet<[u8; 16]>,
+    ) -> Result<(Self, Vec<Warning>), WrongNumber> {
         let mut warnings = Vec::new();
-        let visible = Visible::of(self, shape, &mut warnings)?;
+        let mut visible = Visible::of(self, shape, &mut warnings)?;
+        if !roles.is_empty() && !visible.is_everything() {
+            visible = visible.of_groups(self, |visible, group| {
+                let is_role = roles.contains(self.records.groups.uuids.get(group)?);
+                Ok(!is_role || self.is_held(group, shape.membership, visible)?)
+            })?;
+        }
         let moved = Moved::of(self, shape, &visible, &mut warnings)?;
         let related = |group| Related::of(self, shape.membership, group);
         let (snapshot, odd) = self.with(

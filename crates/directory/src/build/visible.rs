@@ -62,6 +62,22 @@ impl Visible {
         })
     }
 
+    /// The same with only those groups that are shown otherwise, too.
+    pub(super) fn of_groups(
+        self,
+        base: &Snapshot,
+        shows: impl Fn(&Self, GroupIx) -> Result<bool, WrongNumber>,
+    ) -> Result<Self, WrongNumber> {
+        let each = base
+            .groups()
+            .map(|group| Ok(self.shows_group(group)? && shows(&self, group)?));
+        let groups: Vec<bool> = each.collect::<Result<_, _>>()?;
+        Ok(Self {
+            groups: Some(Column::from(groups)),
+            ..self
+        })
+    }
+
     /// Whether everything is shown.
     pub(super) fn is_everything(&self) -> bool {
         self.users.is_none() && self.groups.is_none()
