@@ -1,6 +1,6 @@
-//! The same directory in every search mode gives the same octets: cached, fresh and live, in several profiles, for whoever asks.
+//! The same directory in every search mode gives the same octets: cached, fresh and live, in every profile and many views, for whoever asks.
 //!
-//! Virtual groups, in which authentik's own modes differ, appear as in cached mode throughout.
+//! Virtual groups, in which authentik's own modes differ, do not appear as recorded.
 
 use bytes::{Buf as _, BytesMut};
 use ldap3_proto::LdapCodec;
@@ -17,7 +17,35 @@ use crate::scenery::stage;
 
 /// How many searches are compared; the variable `AKLDAP_CASES` names another number.
 const CASES: usize = 400;
-const PROFILES: [&str; 5] = ["authentik", "nextcloud", "rfc2307bis", "openldap", "phonebook"];
+const PROFILES: [&str; 7] = [
+    "authentik",
+    "nextcloud",
+    "rfc2307bis",
+    "openldap",
+    "vsphere",
+    "nas",
+    "phonebook",
+];
+/// What else an admin might set; which of the values, and whether any, is drawn for each directory.
+const CHOICES: [(&str, &[&str]); 8] = [
+    ("MEMBERSHIP", &["inherited"]),
+    ("USER_RDN", &["uid"]),
+    ("USERS_BY_PATH", &["true"]),
+    ("USERS_OU", &["Menschen+Größe"]),
+    ("ROLES_AS_GROUPS", &["true"]),
+    ("SHARED_UID_NUMBERS", &["300000-300100"]),
+    (
+        "HIDDEN_USERS",
+        &[
+            "path:users/staff",
+            "type:external, inactive",
+            "group:group0001",
+            "(|(uidNumber=2003)(mail=*@elsewhere.example))",
+            "attribute:list=a",
+        ],
+    ),
+    ("HIDDEN_GROUPS", &["group:group0002", "(cn=everyone)"]),
+];
 const VIEWERS: [&str; 2] = ["ldapservice", "alice"];
 /// The tag of the end of a search's answer (RFC 4511 section 4.5.2).
 const SEARCH_RESULT_DONE: u8 = 0x65;
@@ -97,12 +125,29 @@ fn filter(random: &mut fastrand::Rng, depth: usize) -> String {
     terms[random.usize(..terms.len())].to_owned()
 }
 
+/// The settings of a directory: a profile, and what else is drawn.
+fn settings(random: &mut fastrand::Rng, profile: &'static str) -> Vec<(&'static str, &'static str)> {
+    let kinds = ["as-cached", "on", "off", "below-ou"];
+    let mut settings = vec![
+        ("PROFILE", profile),
+        ("VIRTUAL_GROUPS", kinds[random.usize(..kinds.len())]),
+    ];
+    for (name, values) in CHOICES {
+        if random.u8(..3) == 0 {
+            settings.push((name, values[random.usize(..values.len())]));
+        }
+    }
+    settings
+}
+
 fn random_search(random: &mut fastrand::Rng) -> LdapSearchRequest {
-    let base = match random.u8(..7) {
+    let base = match random.u8(..9) {
         0..=2 => BASE.to_owned(),
         3 => format!("ou=users,{}", BASE.to_uppercase()),
         4 => format!("ou=groups,{BASE}"),
         5 => format!("cn=alice,ou=users,{BASE}"),
+        6 => format!("ou=staff,ou=users,{BASE}"),
+        7 => format!("cn=user0007,ou=staff,ou=users,{BASE}"),
         _ => format!("ou=virtual-groups,{BASE}"),
     };
     let scope = match random.u8(..5) {
@@ -202,16 +247,13 @@ async fn answers_of_all_modes_are_the_same_octets() {
     let rounds = PROFILES.len() * (cases / 2000 + 1);
     let mut answered = 0;
     for round in 0..rounds {
-        let settings = [
-            ("PROFILE", PROFILES[round % PROFILES.len()]),
-            ("VIRTUAL_GROUPS", "as-cached"),
-        ];
         let seed = 19 + round as u64;
+        let mut random = fastrand::Rng::with_seed(seed);
+        let settings = settings(&mut random, PROFILES[round % PROFILES.len()]);
         let cached = stage(directory(seed, "cached"), 100, &settings).await;
         let fresh = stage(directory(seed, "direct"), 100, &settings).await;
         let live = [settings.as_slice(), &[LIVE]].concat();
         let live = stage(directory(seed, "direct"), 100, &live).await;
-        let mut random = fastrand::Rng::with_seed(seed);
         for viewer in VIEWERS {
             let mut wires = Vec::new();
             for stage in [&cached, &fresh, &live] {
