@@ -237,7 +237,7 @@ impl Binds {
             provider: name.provider,
             username: name.username,
             secret,
-            client: origin,
+            origin,
             asked: asked.clone(),
         });
         let judged = match uncached {

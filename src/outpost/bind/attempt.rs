@@ -19,7 +19,7 @@ pub(in crate::outpost) struct Attempt {
     /// The password, and what follows it.
     pub(in crate::outpost) secret: Zeroizing<Vec<u8>>,
     /// Where it comes from.
-    pub(in crate::outpost) client: Origin,
+    pub(in crate::outpost) origin: Origin,
     /// What authentik calls the requests that judged it.
     pub(in crate::outpost) asked: RequestIds,
 }
@@ -34,7 +34,7 @@ impl Attempt {
             password: &self.secret,
             mfa_support: settings.mfa_support,
             codes,
-            client_ip: self.client.client,
+            client_ip: self.origin.client,
         }
     }
 }

@@ -130,7 +130,7 @@ impl CachedMode {
         uncached: Uncached,
         left: &CancellationToken,
     ) -> JudgedBind {
-        let (key, client) = (uncached.key, attempt.client.client);
+        let (key, client) = (uncached.key, attempt.origin.client);
         let arrived = self.cache.voids();
         let judgement = self.join(&attempt, uncached);
         let mut judged = judgement.unless_left(left).await;
@@ -152,7 +152,7 @@ impl CachedMode {
     /// Joins those that wait for the same judgement, or begins one.
     fn join(self: &Arc<Self>, attempt: &Arc<Attempt>, uncached: Uncached) -> SharedJudgement {
         let Uncached { key, reprove } = uncached;
-        let (cache, client) = (&self.cache, attempt.client.client);
+        let (cache, client) = (&self.cache, attempt.origin.client);
         let known = || {
             let held = cache
                 .get(&key, client)
@@ -193,7 +193,7 @@ impl CachedMode {
     ) -> JudgedBind {
         // Whatever is found out from here on is useless to others if the password is changed meanwhile.
         let voids = self.cache.voids();
-        let stands = match self.standing(&key, attempt.client.client, reprove).await {
+        let stands = match self.standing(&key, attempt.origin.client, reprove).await {
             KeptStanding::Good(login) => return Ok(login),
             KeptStanding::Doubtful(login) => Some(login),
             KeptStanding::Gone => None,

@@ -114,16 +114,16 @@ impl Judge {
             provider,
             username,
             secret,
-            client,
+            origin,
             ..
         } = &*attempt;
         let person = self.person(username)?;
         let arrived = clock::now();
         let guess = self
             .failures
-            .admit(*client, person, provider.pk(), secret, arrived)
+            .admit(*origin, person, provider.pk(), secret, arrived)
             .inspect_err(|_| self.metrics.limit_reached(Limit::FailedBindLimit))?;
-        let source = self.queue.source(*client);
+        let source = self.queue.source(*origin);
         let turn = self.queue.turn(source, person).await?;
         if guess.found_wrong_since(arrived) {
             // authentik judged the same secret while this bind waited.
@@ -161,7 +161,7 @@ impl Judge {
             guess,
             turn,
         } = admitted;
-        let (provider, client) = (&attempt.provider, attempt.client.client);
+        let (provider, client) = (&attempt.provider, attempt.origin.client);
         let on_its_way = self.right_of_way.take();
         let heard = self.logins.heard();
         let started = clock::now();

@@ -4,6 +4,7 @@
 //! Must not know when authentik is asked.
 
 use crate::metrics::RejectReason;
+use akldap_authentik::ApiError;
 use akldap_authentik::flow::{FlowError, Rejection};
 use akldap_ldap::control::PasswordPolicyError;
 use akldap_ldap::response::{LdapResult, ResultCode};
@@ -103,12 +104,17 @@ pub(super) fn not_shown() -> Refusal {
 pub(super) const NOT_NOW: &str = "authentik cannot judge this login at the moment";
 /// The next bind is still sent: authentik throttles by address and by user, and others need not wait.
 const THROTTLED: &str = "authentik accepts no further requests at the moment: try again later";
-/// The same of one that authentik judged.
+/// What is said where the flow was run and does not end in a login.
+const BROKEN_FLOW: &str = "the flow that judges logins is broken";
+/// What is said about a login that authentik judged.
 const NOT_IDENTIFIED: &str = "authentik does not say whose login this is";
 
-/// A question to authentik whose answer a bind needs, and what it means to the client if there is none.
-pub(super) struct Question {
-    /// What could not be found out, for the log.
+/// What a client is told that waited for a password change.
+const NO_CHANGE_NOW: &str = "authentik cannot change passwords at the moment";
+
+/// A question to authentik whose answer a bind or a password change needs, and what it means to the client if there is none.
+pub(in crate::outpost) struct Question {
+    /// What could not be found out or done, for the log.
     what: &'static str,
     /// The result code of an error that will not go away by itself.
     code: ResultCode,
@@ -117,6 +123,10 @@ pub(super) struct Question {
     text: &'static str,
     /// And about one that will not.
     lasting_text: &'static str,
+    /// And about a flow that is broken.
+    broken_text: &'static str,
+    /// What a client is told for which authentik took too long.
+    timed_out: (ResultCode, &'static str),
 }
 
 impl Question {
@@ -127,6 +137,13 @@ impl Question {
         reason: RejectReason::FlowError,
         text: NOT_NOW,
         lasting_text: "the flow that judges logins cannot be run",
+        broken_text: BROKEN_FLOW,
+        timed_out: (ResultCode::Unavailable, NOT_NOW),
+    };
+    /// The same about a password that a change needs proved, for which time may run out without harm.
+    pub(super) const PROOF: Self = Self {
+        timed_out: (ResultCode::TimeLimitExceeded, NOT_NOW),
+        ..Self::FLOW
     };
     /// What the user may do.
     pub(super) const ACCESS: Self = Self {
@@ -135,6 +152,8 @@ impl Question {
         reason: RejectReason::AccessCheckFail,
         text: NOT_NOW,
         lasting_text: NOT_NOW,
+        broken_text: BROKEN_FLOW,
+        timed_out: (ResultCode::Unavailable, NOT_NOW),
     };
     /// Who logged in.
     pub(super) const USER: Self = Self {
@@ -143,20 +162,39 @@ impl Question {
         reason: RejectReason::UserInfoFail,
         text: NOT_IDENTIFIED,
         lasting_text: NOT_IDENTIFIED,
+        broken_text: BROKEN_FLOW,
+        timed_out: (ResultCode::Unavailable, NOT_IDENTIFIED),
+    };
+
+    /// Whether authentik changes a password, where it certainly did nothing.
+    pub(in crate::outpost) const PASSWORD: Self = Self {
+        what: "the password could not be changed",
+        code: ResultCode::Unavailable,
+        reason: RejectReason::FlowError,
+        text: NO_CHANGE_NOW,
+        lasting_text: NO_CHANGE_NOW,
+        broken_text: NO_CHANGE_NOW,
+        timed_out: (
+            ResultCode::TimeLimitExceeded,
+            "authentik took too long: the password is not changed",
+        ),
     };
 
     /// What it means to the client that authentik gave no answer. Nothing of it blames the password.
-    pub(super) fn unanswered(&self, error: impl Into<FlowError>) -> Refusal {
+    pub(in crate::outpost) fn unanswered(&self, error: impl Into<FlowError>) -> Refusal {
         let error = error.into();
         let (code, reason, text) = if error.throttled_for().is_some() {
             (ResultCode::Busy, RejectReason::Busy, THROTTLED)
         } else if error.is_broken_flow() {
             // To a client this is an outage: it may let in people whom it knows, and must not count a wrong password.
-            let text = "the flow that judges logins is broken";
-            (ResultCode::Unavailable, self.reason, text)
+            (ResultCode::Unavailable, self.reason, self.broken_text)
         } else if error.is_unanswered() {
             // An outage, whatever was asked: nothing is wrong with flow or permissions.
-            (ResultCode::Unavailable, RejectReason::Unavailable, self.text)
+            let (code, text) = match error {
+                FlowError::Api(ApiError::TimedOut { .. }) => self.timed_out,
+                _ => (ResultCode::Unavailable, self.text),
+            };
+            (code, RejectReason::Unavailable, text)
         } else if error.is_transient() {
             (ResultCode::Unavailable, self.reason, self.text)
         } else {
@@ -167,7 +205,7 @@ impl Question {
     }
 
     /// The same for a useless answer.
-    pub(super) fn answered_badly(&self, cause: impl Into<String>) -> Refusal {
+    pub(in crate::outpost) fn answered_badly(&self, cause: impl Into<String>) -> Refusal {
         Refusal::caused(self.code, self.reason, self.lasting_text, cause)
     }
 }

@@ -38,7 +38,7 @@ impl RequestedChange<'_> {
             provider: Arc::clone(&self.provider),
             username: self.target.username.clone(),
             secret: Zeroizing::new(secret.as_bytes().to_vec()),
-            client: self.origin,
+            origin: self.origin,
             asked: RequestIds::default(),
         }
     }

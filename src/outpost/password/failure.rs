@@ -6,9 +6,9 @@
 //! is carried out.
 
 use crate::metrics::RejectReason;
-use crate::outpost::bind::refusal::Refusal;
+use crate::outpost::bind::refusal::{Question, Refusal};
 use akldap_authentik::flow::{FlowError, PasswordChangeFailure};
-use akldap_authentik::{ApiError, Secrets, SetPassword};
+use akldap_authentik::{Secrets, SetPassword};
 use akldap_ldap::control::PasswordPolicyError;
 use akldap_ldap::response::{LdapResult, ResultCode};
 
@@ -82,11 +82,6 @@ fn refused(code: ResultCode, policy: Option<PasswordPolicyError>, text: impl Int
     Refusal::new(code, reason, text).with_policy(policy).into()
 }
 
-/// One whose cause is for the admin.
-fn caused(code: ResultCode, text: &'static str, cause: impl Into<String>) -> ChangeFailure {
-    Refusal::caused(code, RejectReason::FlowError, text, cause).into()
-}
-
 /// The old password could not be judged, so nothing was sent: that is not the code for an unknown outcome.
 pub(super) fn not_judged(mut refusal: Refusal, lasting: ResultCode) -> ChangeFailure {
     if refusal.result.code == ResultCode::Other {
@@ -98,8 +93,8 @@ pub(super) fn not_judged(mut refusal: Refusal, lasting: ResultCode) -> ChangeFai
 /// The new password has been sent, and the outcome is unknown.
 pub(super) fn unknown(cause: impl Into<String>) -> ChangeFailure {
     ChangeFailure {
+        refusal: Refusal::caused(ResultCode::Other, RejectReason::FlowError, CHANGED_OR_NOT, cause),
         unknown: true,
-        ..caused(ResultCode::Other, CHANGED_OR_NOT, cause)
     }
 }
 
@@ -248,26 +243,8 @@ pub(super) fn of_own(failure: PasswordChangeFailure) -> ChangeFailure {
         | Why::UnsupportedStage { .. }
         | Why::NothingAsked { .. }
         | Why::FlowMissing { .. } => refused(ResultCode::UnwillingToPerform, None, text),
-        Why::Flow(error) => unanswered(&error),
-        other => caused(ResultCode::Unavailable, NOT_NOW, other.to_string()),
-    }
-}
-
-const NOT_NOW: &str = "authentik cannot change passwords at the moment";
-
-/// authentik gave no answer to a question that changes nothing.
-fn unanswered(error: &FlowError) -> ChangeFailure {
-    let cause = format!("the password could not be changed: {error}; {}", error.hint());
-    if error.throttled_for().is_some() {
-        let text = "authentik accepts no further requests at the moment: try again later";
-        return caused(ResultCode::Busy, text, cause);
-    }
-    match error {
-        FlowError::Api(ApiError::TimedOut { .. }) => {
-            let text = "authentik took too long: the password is not changed";
-            caused(ResultCode::TimeLimitExceeded, text, cause)
-        }
-        _ => caused(ResultCode::Unavailable, NOT_NOW, cause),
+        Why::Flow(error) => not_carried_out(error),
+        other => Question::PASSWORD.answered_badly(other.to_string()).into(),
     }
 }
 
@@ -276,7 +253,7 @@ pub(super) fn of_agent(answer: SetPassword) -> Option<ChangeFailure> {
     match answer {
         SetPassword::Done => None,
         SetPassword::SessionOver => Some(session_over()),
-        SetPassword::NotTaken { text } => Some(caused(ResultCode::Unavailable, NOT_NOW, text)),
+        SetPassword::NotTaken { text } => Some(Question::PASSWORD.answered_badly(text).into()),
         SetPassword::Refused { text } => Some(refused_by_policy(text)),
         SetPassword::Forbidden { text } => Some(refused(
             ResultCode::InsufficientAccessRights,
@@ -289,8 +266,8 @@ pub(super) fn of_agent(answer: SetPassword) -> Option<ChangeFailure> {
 }
 
 /// authentik certainly did nothing.
-pub(super) fn not_carried_out(error: ApiError) -> ChangeFailure {
-    unanswered(&error.into())
+pub(super) fn not_carried_out(error: impl Into<FlowError>) -> ChangeFailure {
+    Question::PASSWORD.unanswered(error).into()
 }
 
 /// A policy's words are for whoever chose the password. Nextcloud shows them with this code, and with no other.
@@ -314,6 +291,10 @@ fn policy_of(text: &str) -> PasswordPolicyError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use akldap_authentik::{ApiError, Unreachable};
+
     use super::*;
 
     #[test]
@@ -336,6 +317,45 @@ mod tests {
             assert_eq!(failure.code(), ResultCode::ConstraintViolation);
             assert_eq!(failure.refusal.result.diagnostic_message, text);
             assert_eq!(failure.refusal.policy, Some(policy));
+        }
+    }
+
+    #[test]
+    fn an_outage_during_a_change_is_counted_like_one_during_a_bind() {
+        let url = || "http://authentik/".to_owned();
+        let timed_out = ApiError::TimedOut {
+            url: url(),
+            after: Duration::from_secs(1),
+        };
+        let throttled = ApiError::Throttled {
+            url: url(),
+            retry_after: None,
+        };
+        let unreachable = ApiError::Unreachable {
+            url: url(),
+            cause: Unreachable::Refused,
+        };
+        for (error, code, reason) in [
+            (unreachable, ResultCode::Unavailable, RejectReason::Unavailable),
+            (
+                timed_out,
+                ResultCode::TimeLimitExceeded,
+                RejectReason::Unavailable,
+            ),
+            (throttled, ResultCode::Busy, RejectReason::Busy),
+            (
+                ApiError::InvalidPage { url: url() },
+                ResultCode::Unavailable,
+                RejectReason::FlowError,
+            ),
+        ] {
+            let failure = not_carried_out(error);
+            assert_eq!(
+                (failure.code(), failure.refusal.reason),
+                (code, reason),
+                "{failure:?}"
+            );
+            assert!(!failure.unknown, "{failure:?}");
         }
     }
 

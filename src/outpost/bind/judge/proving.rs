@@ -9,8 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::metrics::{Limit, RejectReason};
-use akldap_authentik::ApiError;
-use akldap_authentik::flow::{FlowError, FlowOutcome, Rejection};
+use akldap_authentik::flow::{FlowOutcome, Rejection};
 use akldap_ldap::response::ResultCode;
 
 use super::super::attempt::Attempt;
@@ -48,7 +47,7 @@ impl Judge {
         let (provider, secret) = (attempt.provider.pk(), &attempt.secret);
         let guess = self
             .failures
-            .admit(attempt.client, person, provider, secret, clock::now())
+            .admit(attempt.origin, person, provider, secret, clock::now())
             .inspect_err(|_| self.metrics.limit_reached(Limit::FailedBindLimit))?;
         self.find_out(attempt, uid, false).await.inspect_err(|refusal| {
             if refusal.repeatable {
@@ -72,18 +71,11 @@ impl Judge {
     }
 
     async fn find_out(&self, attempt: &Attempt, uid: &str, whole: bool) -> Result<ProvedPassword, Refusal> {
-        let client = attempt.client.client;
+        let client = attempt.origin.client;
         let request = attempt.request(self.release.code_rule());
         let heard = self.logins.heard();
         let judged = self.executor.prove(&request, whole).await;
-        let judged = judged.map_err(|error| {
-            let took_too_long = matches!(error, FlowError::Api(ApiError::TimedOut { .. }));
-            let mut refusal = Question::FLOW.unanswered(error);
-            if took_too_long {
-                refusal.result.code = ResultCode::TimeLimitExceeded;
-            }
-            refusal
-        })?;
+        let judged = judged.map_err(|error| Question::PROOF.unanswered(error))?;
         match &judged.outcome {
             FlowOutcome::Authenticated(session) => {
                 let provider = Arc::clone(&attempt.provider);
