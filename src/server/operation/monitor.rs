@@ -22,7 +22,10 @@ pub(super) fn search(
     request: &SearchRequest<'_>,
 ) -> Option<Result<(Search, Vec<Search>), LdapResult>> {
     let base = is_asked_for(session, base_object)?;
-    Some(refuse(session).and_then(|()| searches(session, &base, message, request)))
+    Some(base.and_then(|base| {
+        refuse(session)?;
+        searches(session, &base, message, request)
+    }))
 }
 
 /// Compares a value of an entry, if the request is for one of the monitor.
@@ -32,8 +35,9 @@ pub(super) fn compare(
     request: &CompareRequest,
 ) -> Option<LdapResult> {
     let name = is_asked_for(session, entry)?;
-    let compared = refuse(session).and_then(|()| {
-        let entries = session.outpost.monitor();
+    let compared = name.and_then(|name| {
+        refuse(session)?;
+        let entries = named(session.outpost.monitor())?;
         let entry = find(&entries, &name)?;
         let attribute = request.attribute.as_bytes();
         Ok(directory::compare_entry(
@@ -47,7 +51,7 @@ pub(super) fn compare(
 }
 
 /// The normal form of a name that is the monitor's or below it, unless a provider has its tree there.
-fn is_asked_for(session: &LdapSession, name: &Name<'_>) -> Option<Vec<u8>> {
+fn is_asked_for(session: &LdapSession, name: &Name<'_>) -> Option<Result<Vec<u8>, LdapResult>> {
     // Nearly all other names differ from it in their last octets.
     let octets = name.octets().trim_ascii_end();
     let end = octets.len().checked_sub("monitor".len())?;
@@ -55,8 +59,11 @@ fn is_asked_for(session: &LdapSession, name: &Name<'_>) -> Option<Vec<u8>> {
         return None;
     }
     let normal = name.parsed().ok()?.normal_form();
-    let is_within = is_at_or_below(&normal, &normal_form(MONITOR_DN));
-    (is_within && session.outpost.providers().current().locate(name).is_err()).then_some(normal)
+    let is_within = match normal_form(MONITOR_DN) {
+        Ok(monitor) => is_at_or_below(&normal, &monitor),
+        Err(error) => return Some(Err(error)),
+    };
+    (is_within && session.outpost.providers().current().locate(name).is_err()).then_some(Ok(normal))
 }
 
 fn refuse(session: &LdapSession) -> Result<(), LdapResult> {
@@ -84,16 +91,13 @@ fn searches(
         let text = format!("a filter on the monitor may have at most {MAX_FILTER} octets of values");
         return Err(LdapResult::new(ResultCode::AdminLimitExceeded, text));
     }
-    let entries = session.outpost.monitor();
+    let entries = named(session.outpost.monitor())?;
     let base_entry = find(&entries, base)?;
-    let in_scope = entries.iter().filter(|entry| {
-        let name = normal_form(&entry.dn);
-        match request.scope {
-            Scope::BaseObject => name == base,
-            Scope::SingleLevel => parent(&name) == Some(base),
-            Scope::WholeSubtree => is_at_or_below(&name, base),
-            Scope::SubordinateSubtree => name != base && is_at_or_below(&name, base),
-        }
+    let in_scope = entries.iter().filter(|(name, _)| match request.scope {
+        Scope::BaseObject => name == base,
+        Scope::SingleLevel => parent(name) == Some(base),
+        Scope::WholeSubtree => is_at_or_below(name, base),
+        Scope::SubordinateSubtree => name != base && is_at_or_below(name, base),
     });
     // Each is the base of its own search.
     let mut alone = SearchRequest {
@@ -104,7 +108,7 @@ fn searches(
         Search::of_entry(&entry.dn, &entry.attributes, request, &SearchControls::default())
     };
     let mut searches = in_scope
-        .map(|entry| of_entry(entry, &alone))
+        .map(|(_, entry)| of_entry(entry, &alone))
         .collect::<Result<Vec<_>, _>>()?;
     searches.reverse();
     let first = match searches.pop() {
@@ -118,26 +122,35 @@ fn searches(
     Ok((first, searches))
 }
 
-/// The entry with a name in its normal form.
-fn find<'a>(entries: &'a [MonitorEntry], name: &[u8]) -> Result<&'a MonitorEntry, LdapResult> {
-    entries
-        .iter()
-        .find(|entry| normal_form(&entry.dn) == name)
-        .ok_or_else(|| {
-            let above = entries
-                .iter()
-                .filter(|entry| is_at_or_below(name, &normal_form(&entry.dn)));
-            let closest = above.max_by_key(|entry| entry.dn.len());
-            LdapResult {
-                code: ResultCode::NoSuchObject,
-                matched_dn: closest.map_or_else(Vec::new, |entry| entry.dn.clone().into_bytes()),
-                diagnostic_message: "the monitor has no such entry".to_owned(),
-            }
-        })
+/// An entry behind the normal form of its name.
+type NamedEntry = (Vec<u8>, MonitorEntry);
+
+fn named(entries: Vec<MonitorEntry>) -> Result<Vec<NamedEntry>, LdapResult> {
+    let name = |entry: MonitorEntry| Ok((normal_form(&entry.dn)?, entry));
+    entries.into_iter().map(name).collect()
 }
 
-fn normal_form(dn: &str) -> Vec<u8> {
-    Dn::parse(dn.as_bytes()).unwrap_or_default().normal_form()
+/// The entry with a name in its normal form.
+fn find<'a>(entries: &'a [NamedEntry], name: &[u8]) -> Result<&'a MonitorEntry, LdapResult> {
+    let entry = entries.iter().find(|(own, _)| own == name);
+    entry.map(|(_, entry)| entry).ok_or_else(|| {
+        let above = entries.iter().filter(|(own, _)| is_at_or_below(name, own));
+        let closest = above.max_by_key(|(_, entry)| entry.dn.len());
+        LdapResult {
+            code: ResultCode::NoSuchObject,
+            matched_dn: closest.map_or_else(Vec::new, |(_, entry)| entry.dn.clone().into_bytes()),
+            diagnostic_message: "the monitor has no such entry".to_owned(),
+        }
+    })
+}
+
+/// The normal form of a name of ours. If it is none, that is an error, not the name of the rootDSE.
+fn normal_form(dn: &str) -> Result<Vec<u8>, LdapResult> {
+    let parsed = Dn::parse(dn.as_bytes()).map_err(|error| {
+        let text = format!("internal error: {dn:?} in the monitor is not a name: {error}");
+        LdapResult::new(ResultCode::Other, text)
+    });
+    Ok(parsed?.normal_form())
 }
 
 /// For names in their normal form, in which these commas occur only between RDNs.
@@ -149,4 +162,22 @@ fn is_at_or_below(name: &[u8], base: &[u8]) -> bool {
 fn parent(name: &[u8]) -> Option<&[u8]> {
     let comma = memchr::memchr(b',', name)?;
     name.get(comma + 1..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_without_a_name_is_an_error_and_not_the_root() {
+        let entry = |dn: &str| MonitorEntry {
+            dn: dn.to_owned(),
+            attributes: Vec::new(),
+        };
+        let broken = named(vec![entry(MONITOR_DN), entry("no name")]);
+        assert!(broken.is_err_and(|error| error.code == ResultCode::Other));
+        let entries = named(vec![entry(MONITOR_DN)]).unwrap();
+        let found = find(&entries, b"");
+        assert!(found.is_err_and(|error| error.code == ResultCode::NoSuchObject));
+    }
 }
