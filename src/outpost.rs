@@ -331,7 +331,10 @@ impl Outpost {
     }
 
     /// Serves the same directory from now on, except that its attributes point nowhere.
-    pub(crate) fn damage_directory(&self) {
+    pub(crate) fn damage_directory(
+        &self,
+        damage: fn(akldap_directory::Snapshot) -> akldap_directory::Snapshot,
+    ) {
         let before = self.directory().snapshot().unwrap();
         let mut builder = akldap_directory::Builder::like(&before);
         for user in before.users() {
@@ -340,7 +343,7 @@ impl Outpost {
         for group in before.groups() {
             builder.carry_group(&before.carried_group(group).unwrap());
         }
-        let damaged = builder.finish().unwrap().0.without_attributes_for_tests();
+        let damaged = damage(builder.finish().unwrap().0);
         let directory = &self.parts.directory;
         directory.install(directory.shape(damaged, false).unwrap(), None);
     }

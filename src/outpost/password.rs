@@ -48,6 +48,7 @@ use own::OwnPasswords;
 pub use request::{PasswordRequest, RefusedRequest};
 use shown::NewPasswords;
 pub use target::WhosePassword;
+use target::{ChangeTarget, NamedUser};
 use under_way::ChangesUnderWay;
 
 /// Changes passwords.
@@ -74,6 +75,14 @@ pub(super) struct PasswordParts {
     pub(super) cache: Arc<BindCache>,
     pub(super) directory: Arc<CurrentDirectory>,
     pub(super) providers: Arc<Providers>,
+}
+
+/// A change that somebody may ask for.
+struct AdmittedChange {
+    provider: Arc<Provider>,
+    target: ChangeTarget,
+    /// The shortest password that an agent may set, in characters.
+    agent_min_length: usize,
 }
 
 impl PasswordChanges {
@@ -175,11 +184,20 @@ impl PasswordChanges {
 
     async fn run(&self, request: PasswordRequest, left: &CancellationToken) -> PasswordAnswer {
         let started = clock::now();
-        let mut record = unbegun::record_of(&request, &self.directory);
+        let (mut record, admitted) = {
+            let whose = request.whose.named();
+            let mut record = unbegun::record_of(&request, &whose, &self.directory);
+            let admitted = self.admit(&request, &whose, &mut record);
+            (record, admitted)
+        };
         let (mut generated, mut kept) = (None, None);
-        let outcome = self
-            .change(&request, left, &mut record, &mut generated, &mut kept)
-            .await;
+        let outcome = match admitted {
+            Ok(admitted) => {
+                self.change(&request, admitted, left, &mut record, &mut generated, &mut kept)
+                    .await
+            }
+            Err(failure) => Err(failure),
+        };
         record.took = clock::since(started);
         let mut answer = match outcome {
             Ok(()) => PasswordAnswer::changed(generated),
@@ -217,15 +235,13 @@ impl PasswordChanges {
         answer
     }
 
-    /// Carries a change out. `generated` is the password if it is generated here.
-    async fn change(
+    /// Finds out whom a request is about, and whether anybody may change that password.
+    fn admit(
         &self,
         request: &PasswordRequest,
-        left: &CancellationToken,
+        whose: &NamedUser<'_>,
         record: &mut PasswordChanged,
-        generated: &mut Option<Zeroizing<String>>,
-        kept: &mut Option<Rekeying>,
-    ) -> Result<(), ChangeFailure> {
+    ) -> Result<AdmittedChange, ChangeFailure> {
         // Nobody would end the sessions that it opens.
         if self.judge.changes().is_closed() {
             return Err(failure::process_ending());
@@ -240,11 +256,33 @@ impl PasswordChanges {
         if mode == PasswordChange::Off {
             return Err(failure::off());
         }
-        let target = target::resolve(&request.whose, identity, &provider, &self.directory)?;
+        let target = target::resolve(whose, identity, &provider, &self.directory)?;
         (record.target, record.target_name) = (Some(target.pk), Some(target.username.clone()));
         if !target.own && mode != PasswordChange::OwnAndAgents {
             return Err(failure::own_only());
         }
+        Ok(AdmittedChange {
+            provider,
+            target,
+            agent_min_length,
+        })
+    }
+
+    /// Carries a change out. `generated` is the password if it is generated here.
+    async fn change(
+        &self,
+        request: &PasswordRequest,
+        admitted: AdmittedChange,
+        left: &CancellationToken,
+        record: &mut PasswordChanged,
+        generated: &mut Option<Zeroizing<String>>,
+        kept: &mut Option<Rekeying>,
+    ) -> Result<(), ChangeFailure> {
+        let AdmittedChange {
+            provider,
+            target,
+            agent_min_length,
+        } = admitted;
         let old = request.old.as_deref().map(|old| rules::old(old)).transpose()?;
         let new = match request.new.as_deref() {
             Some(new) => {
@@ -258,7 +296,7 @@ impl PasswordChanges {
             rules::long_enough(&new, agent_min_length)?;
         }
         let change = RequestedChange {
-            identity,
+            identity: &request.identity,
             provider,
             target,
             old,

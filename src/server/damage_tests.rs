@@ -1,10 +1,13 @@
 //! What a client, the log and the metrics are told about a damaged directory: by the whole server, over its
 //! sockets.
 
+use akldap_directory::Snapshot;
+use akldap_ldap::password_modify::{PASSWORD_MODIFY, PasswordModify};
 use akldap_simulator::{Directory, Options, Simulator};
 use akldap_testing::captured_log::Log;
 use akldap_testing::client::{Client, Outcome};
 use akldap_testing::stage::{BASE, entry_dn, eventually, user_dn};
+use ldap3_proto::LdapResultCode;
 
 use super::Server;
 use crate::config::{Config, StringMap};
@@ -18,6 +21,7 @@ async fn server(simulator: &Simulator) -> Server {
         settings.set(format!("AUTHENTIK_LISTEN__{name}"), "127.0.0.1:0");
     }
     settings.set("AUTHENTIK_LDAP__REFRESH_DELTA_INTERVAL", "0");
+    settings.set("AUTHENTIK_LDAP__PASSWORD_CHANGE", "self");
     let server = Server::start(Config::read(&settings).unwrap(), None)
         .await
         .unwrap();
@@ -70,7 +74,9 @@ async fn a_damaged_directory_is_answered_with_80_told_and_counted() {
     assert_eq!(equal.code, 6, "compareTrue: {equal:?}");
     assert_eq!((damage(&server), errors(&log, FAULT)), (0.0, 0), "{}", log.text());
 
-    server.outpost().damage_directory();
+    server
+        .outpost()
+        .damage_directory(Snapshot::without_attributes_for_tests);
     let told = |outcome: &Outcome| {
         outcome
             .message
@@ -122,4 +128,35 @@ async fn a_damaged_directory_is_answered_with_80_told_and_counted() {
     // The connection still works.
     let root = client.read("", &["supportedLDAPVersion"]).await;
     assert_eq!((root.entries.len(), root.outcome.code), (1, 0));
+}
+
+#[tokio::test]
+async fn damage_that_hides_whose_password_is_meant_is_counted() {
+    let simulator = Simulator::start(Directory::sample(60, 12), Options::default())
+        .await
+        .unwrap();
+    let server = server(&simulator).await;
+    let mut client = Client::connect(server.addresses().ldap[0]).await;
+    let change = |user_identity| PasswordModify {
+        user_identity,
+        old_password: None,
+        new_password: Some(b"a new passphrase"),
+    };
+    let mut asked = async |user_identity| {
+        let value = change(user_identity).encode().to_vec();
+        let answer = client.extended(PASSWORD_MODIFY, Some(value)).await;
+        // In clear none is changed, but it is recorded who would be meant.
+        assert_eq!(
+            answer.res.code,
+            LdapResultCode::ConfidentialityRequired,
+            "{answer:?}"
+        );
+    };
+    asked(Some(&b"u:alice"[..])).await;
+    assert_eq!(damage(&server), 0.0);
+    server.outpost().damage_directory(Snapshot::damaged_for_tests);
+    asked(Some(b"u:alice")).await;
+    assert_eq!(damage(&server), 1.0);
+    asked(Some(b"u:nobody")).await;
+    assert_eq!(damage(&server), 1.0);
 }

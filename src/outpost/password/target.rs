@@ -38,7 +38,7 @@ pub(in crate::outpost) struct ChangeTarget {
 
 /// Finds the user.
 pub(super) fn resolve(
-    whose: &WhosePassword,
+    whose: &NamedUser<'_>,
     identity: &Arc<Identity>,
     provider: &Provider,
     directory: &CurrentDirectory,
@@ -104,110 +104,107 @@ impl NamedUsers {
 
 /// The user that a request names, whether or not the requester may know.
 fn named(
-    whose: &WhosePassword,
+    whose: &NamedUser<'_>,
     identity: &Identity,
     provider: &Provider,
     snapshot: &Snapshot,
 ) -> Result<NamedUsers, WrongNumber> {
-    let own = Ok(NamedUsers::One(identity.user_pk()));
     match whose {
-        WhosePassword::Bound => own,
-        WhosePassword::Entry(name) => entry(name, identity, provider, snapshot),
-        WhosePassword::Identity(name) => match form(name) {
-            IdentityForm::Bound => own,
-            IdentityForm::Entry(name) => entry(name, identity, provider, snapshot),
-            IdentityForm::Username(name) => user(name, snapshot),
-        },
+        NamedUser::Bound => Ok(NamedUsers::One(identity.user_pk())),
+        NamedUser::Entry(name) => entry(name, identity, provider, snapshot),
+        NamedUser::Username(name) => user(name, snapshot),
     }
 }
 
 /// Whom a request is about, for the record: a user's key and name, or what the client called somebody who is not there.
 pub(super) fn for_record(
-    whose: &WhosePassword,
+    whose: &NamedUser<'_>,
     identity: Option<&Identity>,
     directory: &CurrentDirectory,
 ) -> (Option<i64>, Option<String>) {
     if let Some(snapshot) = directory.snapshot()
-        && let Ok(NamedUsers::One(pk)) = match (identity, whose) {
+        && let Some(NamedUsers::One(pk)) = directory.sound(match (identity, whose) {
             (Some(identity), whose) => named(whose, identity, identity.provider(), &snapshot),
-            (None, WhosePassword::Identity(name)) => match form(name) {
-                IdentityForm::Username(name) => user(name, &snapshot),
-                _ => Ok(NamedUsers::Nobody),
-            },
-            (None, _) => Ok(NamedUsers::Nobody),
-        }
+            (None, NamedUser::Username(name)) => user(name, &snapshot),
+            (None, NamedUser::Bound | NamedUser::Entry(_)) => Ok(NamedUsers::Nobody),
+        })
     {
-        let user = snapshot.user_by_pk(pk).map(|user| snapshot.user(user));
-        let name = user.and_then(Result::ok).map(|user| user.username.to_owned());
-        return (Some(pk), name);
+        let user = snapshot.user_by_pk(pk);
+        let user = user.and_then(|user| directory.sound(snapshot.user(user)));
+        return (Some(pk), user.map(|user| user.username.to_owned()));
     }
-    let asked = match whose {
-        WhosePassword::Bound => return (None, None),
-        WhosePassword::Entry(name) => Some(&name[..]),
-        WhosePassword::Identity(name) => match form(name) {
-            IdentityForm::Bound => return (None, None),
-            IdentityForm::Entry(name) => Some(name),
-            IdentityForm::Username(_) => None,
-        },
-    };
     // Whoever types a new password where the user belongs gives it away as a name.
-    let name = asked.filter(|name| is_long_dn(name));
-    let name = name.map_or(NO_NAME.into(), String::from_utf8_lossy);
+    let name = match whose {
+        NamedUser::Bound => return (None, None),
+        NamedUser::Entry(name) if is_long_dn(name) => String::from_utf8_lossy(name.octets()),
+        NamedUser::Entry(_) | NamedUser::Username(_) => NO_NAME.into(),
+    };
     (None, Some(name.into_owned()))
 }
 
 /// Whether this is a DN of two parts or more: a password with an equals sign would pass for one of a single part.
-fn is_long_dn(name: &[u8]) -> bool {
-    Name::new(name)
-        .parsed()
+fn is_long_dn(name: &Name<'_>) -> bool {
+    name.parsed()
         .is_ok_and(|dn| dn.parent().is_some_and(|parent| !parent.is_empty()))
 }
 
-/// A userIdentity by its form.
-#[derive(Debug, PartialEq, Eq)]
-enum IdentityForm<'a> {
+/// Whose password, as it is understood: made once for each request, so that a name is parsed once.
+#[derive(Debug)]
+pub(super) enum NamedUser<'a> {
+    /// Who is bound.
     Bound,
-    Entry(&'a [u8]),
+    /// The user whose entry has this name.
+    Entry(Name<'a>),
+    /// The user with this name.
     Username(&'a [u8]),
 }
 
-fn form(name: &[u8]) -> IdentityForm<'_> {
+impl WhosePassword {
+    /// What it means.
+    pub(super) fn named(&self) -> NamedUser<'_> {
+        match self {
+            Self::Bound => NamedUser::Bound,
+            Self::Entry(name) => NamedUser::Entry(Name::new(name)),
+            Self::Identity(name) => of_identity(name),
+        }
+    }
+}
+
+/// Whom a userIdentity names, by its form.
+fn of_identity(name: &[u8]) -> NamedUser<'_> {
     fn behind<'a>(name: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
         let (front, rest) = name.split_at_checked(prefix.len())?;
         front.eq_ignore_ascii_case(prefix).then_some(rest)
     }
     if name.is_empty() {
-        return IdentityForm::Bound;
+        return NamedUser::Bound;
     }
     if let Some(dn) = behind(name, b"dn:") {
         return match dn {
-            [] => IdentityForm::Bound,
-            dn => IdentityForm::Entry(dn),
+            [] => NamedUser::Bound,
+            dn => NamedUser::Entry(Name::new(dn)),
         };
     }
     if let Some(username) = behind(name, b"u:") {
-        return IdentityForm::Username(username);
+        return NamedUser::Username(username);
     }
     match name.contains(&b'=') {
-        true => IdentityForm::Entry(name),
-        false => IdentityForm::Username(name),
+        true => NamedUser::Entry(Name::new(name)),
+        false => NamedUser::Username(name),
     }
 }
 
 /// The user with an entry of this name. The name of the bind also means the requester.
 fn entry(
-    name: &[u8],
+    name: &Name<'_>,
     identity: &Identity,
     provider: &Provider,
     snapshot: &Snapshot,
 ) -> Result<NamedUsers, WrongNumber> {
-    if name == identity.dn().as_bytes() {
+    if name.octets() == identity.dn().as_bytes() {
         return Ok(NamedUsers::One(identity.user_pk()));
     }
-    NamedUsers::of(
-        &provider.tree().users_named(snapshot, &Name::new(name))?,
-        snapshot,
-    )
+    NamedUsers::of(&provider.tree().users_named(snapshot, name)?, snapshot)
 }
 
 fn user(name: &[u8], snapshot: &Snapshot) -> Result<NamedUsers, WrongNumber> {
@@ -220,17 +217,20 @@ mod tests {
 
     #[test]
     fn every_form_of_an_identity_is_told_from_the_others() {
+        let entry = |name| NamedUser::Entry(Name::new(name));
         for (name, wanted) in [
-            (&b""[..], IdentityForm::Bound),
-            (b"dn:", IdentityForm::Bound),
-            (b"DN:cn=alice,dc=x", IdentityForm::Entry(b"cn=alice,dc=x")),
-            (b"cn=alice,dc=x", IdentityForm::Entry(b"cn=alice,dc=x")),
-            (b"u:alice", IdentityForm::Username(b"alice")),
-            (b"U:a=b", IdentityForm::Username(b"a=b")),
-            (b"alice", IdentityForm::Username(b"alice")),
-            (b"u:", IdentityForm::Username(b"")),
+            (&b""[..], NamedUser::Bound),
+            (b"dn:", NamedUser::Bound),
+            (b"DN:cn=alice,dc=x", entry(b"cn=alice,dc=x")),
+            (b"cn=alice,dc=x", entry(b"cn=alice,dc=x")),
+            (b"u:alice", NamedUser::Username(b"alice")),
+            (b"U:a=b", NamedUser::Username(b"a=b")),
+            (b"alice", NamedUser::Username(b"alice")),
+            (b"u:", NamedUser::Username(b"")),
         ] {
-            assert_eq!(form(name), wanted, "{}", String::from_utf8_lossy(name));
+            let named = WhosePassword::Identity(name.to_vec());
+            let (named, wanted) = (format!("{:?}", named.named()), format!("{wanted:?}"));
+            assert_eq!(named, wanted, "{}", String::from_utf8_lossy(name));
         }
     }
 }

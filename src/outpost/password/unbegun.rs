@@ -14,33 +14,31 @@ use crate::outpost::directory::CurrentDirectory;
 use akldap_ldap::response::ResultCode;
 
 use super::request::{PasswordRequest, RefusedRequest};
-use super::target::{self, WhosePassword};
+use super::target::{self, NamedUser};
 
 /// What is recorded of a request that is refused before it is begun.
 pub(super) fn refused(refused: &RefusedRequest<'_>, directory: &CurrentDirectory) -> PasswordChanged {
-    let RefusedRequest { identity, whose, .. } = *refused;
-    let mut record = unbegun(identity, whose, refused.client, refused.id, directory);
+    let (identity, whose) = (refused.identity, refused.whose.named());
+    let mut record = unbegun(identity, &whose, refused.client, refused.id, directory);
     record.outcome = ChangeOutcome::Refused;
     record.code = refused.result.code;
     refused.result.diagnostic_message.clone_into(&mut record.cause);
     record
 }
 
-/// What is recorded of a change that has not begun.
-pub(super) fn record_of(request: &PasswordRequest, directory: &CurrentDirectory) -> PasswordChanged {
+/// What is recorded of a change that has not begun, of the password of `whose`.
+pub(super) fn record_of(
+    request: &PasswordRequest,
+    whose: &NamedUser<'_>,
+    directory: &CurrentDirectory,
+) -> PasswordChanged {
     let identity = Some(&request.identity);
-    unbegun(
-        identity,
-        &request.whose,
-        request.origin.client,
-        request.id,
-        directory,
-    )
+    unbegun(identity, whose, request.origin.client, request.id, directory)
 }
 
 fn unbegun(
     identity: Option<&Arc<Identity>>,
-    whose: &WhosePassword,
+    whose: &NamedUser<'_>,
     client: IpAddr,
     id: RequestId,
     directory: &CurrentDirectory,
