@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn the_help_is_in_groups_and_begins_with_host_and_token() {
         let help = CommandLine::help();
-        let places = [
+        let positions = [
             "--host",
             "--token-file",
             "--listen-ldap",
@@ -355,7 +355,7 @@ mod tests {
             help.find(flag)
                 .unwrap_or_else(|| panic!("{flag} is not in the help"))
         });
-        assert!(places.is_sorted(), "{help}");
+        assert!(positions.is_sorted(), "{help}");
         for group in [
             "authentik:",
             "Ports:",

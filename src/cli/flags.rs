@@ -194,7 +194,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Log", &["log-", "audit-"]),
 ];
 
-/// The place of a flag's group; after the last one, for a flag without a group.
+/// The index of a flag's group; after the last one, for a flag without a group.
 fn group(flag: &str) -> usize {
     let is_of =
         |(_, beginnings): &(&str, &[&str])| beginnings.iter().any(|beginning| flag.starts_with(beginning));

@@ -353,7 +353,7 @@ pub(super) fn searches(wanted: &[String], samples: &Samples) -> Result<Vec<Compa
             names.join(", ")
         ));
     }
-    let places = places(samples);
+    let all_values = placeholder_values(samples);
     let mut all: Vec<ComparedSearch> = Vec::new();
     for profile in PROFILES {
         if !wanted.is_empty() && !wanted.iter().any(|name| name == profile.name) {
@@ -361,8 +361,8 @@ pub(super) fn searches(wanted: &[String], samples: &Samples) -> Result<Vec<Compa
         }
         for (name, template) in profile.searches {
             let template = ComparedSearch::parse(&format!("{}: {name}", profile.name), template)?;
-            for places in &places {
-                let Some(search) = filled(&template, places) else {
+            for values in &all_values {
+                let Some(search) = filled(&template, values) else {
                     continue;
                 };
                 // Without a placeholder, it is the same for every sample.
@@ -379,7 +379,7 @@ pub(super) fn searches(wanted: &[String], samples: &Samples) -> Result<Vec<Compa
 }
 
 /// The values of placeholders, one map for each pair of a user and a group.
-fn places(samples: &Samples) -> Vec<HashMap<&'static str, Vec<u8>>> {
+fn placeholder_values(samples: &Samples) -> Vec<HashMap<&'static str, Vec<u8>>> {
     let none = [(None, None)];
     let pairs = if samples.pairs.is_empty() {
         &none[..]
@@ -387,10 +387,10 @@ fn places(samples: &Samples) -> Vec<HashMap<&'static str, Vec<u8>>> {
         &samples.pairs
     };
     let of = |(user, group): &(Option<ReceivedEntry>, Option<ReceivedEntry>)| {
-        let mut places = HashMap::from([("base", samples.base.clone().into_bytes())]);
-        let mut put = |place, value: Option<&Vec<u8>>| {
+        let mut values = HashMap::from([("base", samples.base.clone().into_bytes())]);
+        let mut put = |placeholder, value: Option<&Vec<u8>>| {
             if let Some(value) = value {
-                places.insert(place, value.clone());
+                values.insert(placeholder, value.clone());
             }
         };
         if let Some(user) = user {
@@ -406,7 +406,7 @@ fn places(samples: &Samples) -> Vec<HashMap<&'static str, Vec<u8>>> {
             put("group", first(group, "cn"));
             put("gidnumber", first(group, "gidNumber"));
         }
-        places
+        values
     };
     pairs.iter().map(of).collect()
 }
@@ -436,26 +436,26 @@ fn first<'e>(entry: &'e ReceivedEntry, name: &str) -> Option<&'e Vec<u8>> {
 }
 
 /// The search with its placeholders filled; `None` when the samples have nothing for one.
-fn filled(template: &ComparedSearch, places: &HashMap<&'static str, Vec<u8>>) -> Option<ComparedSearch> {
+fn filled(template: &ComparedSearch, values: &HashMap<&'static str, Vec<u8>>) -> Option<ComparedSearch> {
     let text = |value: &[u8]| String::from_utf8(value.to_vec()).ok();
     Some(ComparedSearch {
-        base: fill(&template.base, places, text)?,
-        filter: fill(&template.filter, places, |value| Some(escape(value).to_string()))?,
+        base: fill(&template.base, values, text)?,
+        filter: fill(&template.filter, values, |value| Some(escape(value).to_string()))?,
         ..template.clone()
     })
 }
 
 fn fill(
     template: &str,
-    places: &HashMap<&'static str, Vec<u8>>,
+    values: &HashMap<&'static str, Vec<u8>>,
     spell: impl Fn(&[u8]) -> Option<String>,
 ) -> Option<String> {
     let mut filled = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
-        let (place, after) = after.split_once('}')?;
+        let (placeholder, after) = after.split_once('}')?;
         filled += before;
-        filled += &spell(places.get(place)?)?;
+        filled += &spell(values.get(placeholder)?)?;
         rest = after;
     }
     Some(filled + rest)

@@ -291,9 +291,9 @@ impl CertificateTable {
 /// When the first certificate of a chain expires, in seconds since 1970. A root's date means nothing: clients have their own.
 fn expiry(key: &CertifiedKey) -> Option<i64> {
     let certificates = key.cert.iter().enumerate();
-    let ends = certificates.filter_map(|(place, octets)| {
+    let ends = certificates.filter_map(|(index, octets)| {
         let (_, certificate) = X509Certificate::from_der(octets).ok()?;
-        let is_root = place > 0 && certificate.issuer() == certificate.subject();
+        let is_root = index > 0 && certificate.issuer() == certificate.subject();
         (!is_root).then(|| certificate.validity().not_after.timestamp())
     });
     ends.min()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 
 use crate::config::{TlsConfig, TlsVersion};
 use crate::outpost::certificates::CertificateTable;
@@ -35,10 +35,10 @@ impl fmt::Debug for Resolver {
 pub(super) fn server_config(
     options: &TlsConfig,
     certificates: Arc<CertificateTable>,
-) -> Result<Arc<ServerConfig>, rustls::Error> {
+) -> Result<Arc<rustls::ServerConfig>, rustls::Error> {
     let mut provider = aws_lc_rs::default_provider();
     provider.cipher_suites = suites(options, &provider.cipher_suites);
-    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions(options))?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(Resolver { certificates }));

@@ -1,5 +1,5 @@
-//! Instructions the hot paths take, counted by valgrind's callgrind, against the figures in `counts.txt`: the gate
-//! against regressions, because counts do not depend on how busy the machine is.
+//! Instructions the hot paths take, counted by valgrind's callgrind, against the figures in `counts.txt`: what keeps
+//! regressions out, because counts do not depend on how busy the machine is.
 //!
 //! `.ci/counts` compares, with `--write` it writes the figures again. A figure more than
 //! [`TOLERANCE`] above the noted one fails.

@@ -298,7 +298,7 @@ impl RawPage {
         Self { answer, pagination }
     }
 
-    /// Its place in the list.
+    /// Its position in the list.
     pub fn pagination(&self) -> Pagination {
         self.pagination
     }

@@ -56,7 +56,7 @@ fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
 /// One page of a list.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
-    /// Its place in the list.
+    /// Its position in the list.
     pub pagination: Pagination,
     /// The rows that could be decoded, in the server's order.
     pub rows: Vec<T>,

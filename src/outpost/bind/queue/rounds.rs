@@ -75,29 +75,29 @@ impl<K: Copy + Ord> Rounds<K> {
 
     /// One fewer waits.
     pub(super) fn remove(&mut self, key: K, spot: &mut Option<Spot>) {
-        let Some(place) = spot else { return };
-        let round = self.round(place.known);
-        round.lengths.remove(&(place.waiting, key));
+        let Some(taken) = spot else { return };
+        let round = self.round(taken.known);
+        round.lengths.remove(&(taken.waiting, key));
         round.waiting = round.waiting.saturating_sub(1);
-        place.waiting = place.waiting.saturating_sub(1);
-        if place.waiting == 0 {
-            round.order.remove(&place.number);
+        taken.waiting = taken.waiting.saturating_sub(1);
+        if taken.waiting == 0 {
+            round.order.remove(&taken.number);
             *spot = None;
         } else {
-            round.lengths.insert((place.waiting, key));
+            round.lengths.insert((taken.waiting, key));
         }
     }
 
     /// The key has had a turn: it now comes last, and the other round first.
     pub(super) fn served(&mut self, key: K, spot: &mut Option<Spot>) {
-        if let Some(place) = spot {
-            self.others_next = place.known;
+        if let Some(taken) = spot {
+            self.others_next = taken.known;
             self.last += 1;
             let number = self.last;
-            let round = self.round(place.known);
-            round.order.remove(&place.number);
+            let round = self.round(taken.known);
+            round.order.remove(&taken.number);
             round.order.insert(number, key);
-            place.number = number;
+            taken.number = number;
         }
         self.remove(key, spot);
     }
