@@ -79,8 +79,6 @@ pub struct Outpost {
     refresh: Refresh,
     events: Arc<EventFollower>,
     snapshot_file: Option<Arc<SnapshotFileTask>>,
-    /// Authenticates paging cookies; new in each process, shared by all its connections.
-    cookie_key: [u8; 32],
 }
 
 impl Outpost {
@@ -94,8 +92,8 @@ impl Outpost {
         log: Option<LogControl>,
         outside: Outside,
     ) -> Result<Arc<Self>, OutpostError> {
-        // This comes first: what draws random numbers below relies on their being available.
-        let cookie_key = random_key()?;
+        // What draws random numbers below relies on their being available.
+        aws_lc_rs::rand::fill(&mut [0; 32]).map_err(|_| OutpostError::Random)?;
         let instance = uuid::Uuid::new_v4();
         let policy = custom_policy(&config.served_passwords, config.legal_attribute_names);
         let settings = PartSettings {
@@ -146,7 +144,6 @@ impl Outpost {
             refresh,
             events: Arc::new(events),
             snapshot_file,
-            cookie_key,
         }))
     }
 
@@ -248,11 +245,6 @@ impl Outpost {
             && self.parts.outage.under_way().is_none()
     }
 
-    /// The key of paging cookies.
-    pub fn cookie_key(&self) -> [u8; 32] {
-        self.cookie_key
-    }
-
     /// Reads the outpost's token from its file again, if it came from one, and says in the log what happened.
     pub async fn renew_token(&self) {
         match self.parts.client.renew_token().await {
@@ -298,12 +290,6 @@ impl Outpost {
         self.binds.tell_all_repeated();
         self.passwords.tell_all_repeated();
     }
-}
-
-fn random_key() -> Result<[u8; 32], OutpostError> {
-    let mut key = [0; 32];
-    aws_lc_rs::rand::fill(&mut key).map_err(|_| OutpostError::Random)?;
-    Ok(key)
 }
 
 /// What is allowed of custom attributes, where these that hold passwords are served.

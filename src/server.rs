@@ -63,6 +63,9 @@ pub enum StartError {
     /// The outpost cannot be set up.
     #[error(transparent)]
     Outpost(#[from] OutpostError),
+    /// The operating system gives no random numbers.
+    #[error("the operating system gives no random numbers")]
+    Random,
     /// TLS cannot be set up.
     #[error("cannot prepare TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -179,7 +182,9 @@ impl Server {
         let outpost = Outpost::new(config, operation::capabilities(), log, outside)?;
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let log_limit = Arc::new(LogLimit::default());
-        let service = LdapService::new(&outpost, &own, &log_limit, &shutdown)?;
+        let mut cookie_key = [0; 32];
+        aws_lc_rs::rand::fill(&mut cookie_key).map_err(|_| StartError::Random)?;
+        let service = LdapService::new(&outpost, &own, cookie_key, &log_limit, &shutdown)?;
         let clients = listener::client_table(&own.limits, outpost.metrics().clients().clone());
         Ok(Self {
             outpost,

@@ -33,7 +33,7 @@ mod log_hints;
 mod output;
 mod phase;
 
-use deadlines::{Deadlines, Expired, LAST_WORDS, Standing};
+use deadlines::{Deadlines, Expired, Standing};
 use dispatcher::Dispatcher;
 use phase::ConnectionPhase;
 
@@ -111,7 +111,7 @@ struct Connection<'a, S> {
 impl<S: TlsRecordStream> Connection<'_, S> {
     async fn run(mut self) -> End<S> {
         // Whether running searches have had their share of time since others were allowed to run.
-        let mut had_a_turn = false;
+        let mut just_advanced = false;
         loop {
             self.note();
             match self.next_event().await {
@@ -137,11 +137,11 @@ impl<S: TlsRecordStream> Connection<'_, S> {
                 WakeUp::Advance => {
                     // A step takes a tenth of a millisecond, and whoever waits on this thread, including for the sockets,
                     // comes before the next one. tokio's own budget would end after a hundred.
-                    if std::mem::replace(&mut had_a_turn, false) {
+                    if std::mem::replace(&mut just_advanced, false) {
                         tokio::task::yield_now().await;
                     }
                     self.dispatcher.advance();
-                    had_a_turn = self.dispatcher.searches() > 0;
+                    just_advanced = self.dispatcher.searches() > 0;
                 }
                 WakeUp::AwaitedEnd(settled) => {
                     self.dispatcher.settled(settled);
@@ -188,14 +188,14 @@ impl<S: TlsRecordStream> Connection<'_, S> {
             if self.dispatcher.output.is_sent() {
                 match self.dispatcher.state() {
                     ConnectionPhase::Closing => {
-                        let _ = tokio::time::timeout(LAST_WORDS, self.stream.shutdown()).await;
+                        Deadlines::of_last_words(self.stream.shutdown()).await;
                         return End::Closed;
                     }
                     ConnectionPhase::StartingTls => return End::StartTls(self.stream),
                     ConnectionPhase::Draining if !self.dispatcher.is_busy() => {
                         // TLS answers the client's close_notify with its own (RFC 5246 section 7.2.1).
                         if self.dispatcher.session.secure {
-                            let _ = tokio::time::timeout(LAST_WORDS, self.stream.shutdown()).await;
+                            Deadlines::of_last_words(self.stream.shutdown()).await;
                         }
                         return End::Closed;
                     }

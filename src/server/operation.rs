@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::metrics::{LdapOperation, OperationPlan, RejectReason, RequestType, UNANSWERED};
 use crate::outpost::Capabilities;
+use akldap_ldap::dn::Name;
 use akldap_ldap::message::{Message, Operation, OperationError, OperationKind};
 use akldap_ldap::password_modify::PASSWORD_MODIFY;
 use akldap_ldap::response::{self, ResultCode};
@@ -31,9 +32,23 @@ pub(super) use bind::policy_of;
 pub(super) use extended::START_TLS;
 pub(super) use outcome::{Answer, Outcome, policy_control};
 
-/// Carries out a request as far as that goes without the connection. `busy` is true while other operations of the session
-/// are under way.
-pub(super) fn run(session: &LdapSession, message: &Message<'_>, busy: bool) -> Outcome {
+/// The name that a search is about, which is parsed once for whatever is done about the request; that of the root for other
+/// requests.
+pub(super) fn base_object<'a>(message: &Message<'a>) -> Name<'a> {
+    Name::new(match &message.operation {
+        Operation::Search(request) => request.base_object,
+        _ => &[],
+    })
+}
+
+/// Carries out a request as far as that goes without the connection. `base_object` is the [`base_object`] of the message,
+/// `busy` is true while other operations of the session are under way.
+pub(super) fn run(
+    session: &LdapSession,
+    message: &Message<'_>,
+    base_object: &Name<'_>,
+    busy: bool,
+) -> Outcome {
     let started = clock::now();
     session
         .outpost
@@ -44,7 +59,7 @@ pub(super) fn run(session: &LdapSession, message: &Message<'_>, busy: bool) -> O
         None => {
             // A search that begins has an observer, which reports its end.
             let is_search = matches!(message.operation, Operation::Search(_));
-            (carry_out(session, message, busy, started), is_search)
+            (carry_out(session, message, base_object, busy, started), is_search)
         }
     };
     let kind = message.operation.kind();
@@ -117,9 +132,13 @@ fn trace(session: &LdapSession, message_id: u32, kind: OperationKind, code: Resu
 }
 
 /// What a request waits for before it is carried out, in direct search mode: whether it may be answered then.
-pub(super) fn before(session: &LdapSession, message: &Message<'_>) -> Option<PollOnWake<bool>> {
+pub(super) fn before(
+    session: &LdapSession,
+    message: &Message<'_>,
+    base_object: &Name<'_>,
+) -> Option<PollOnWake<bool>> {
     match &message.operation {
-        Operation::Search(request) => search::before(session, message, request),
+        Operation::Search(request) => search::before(session, message, request, base_object),
         _ => None,
     }
 }
@@ -128,10 +147,11 @@ pub(super) fn before(session: &LdapSession, message: &Message<'_>) -> Option<Pol
 pub(super) fn confirmation(
     session: &LdapSession,
     message: &Message<'_>,
+    base_object: &Name<'_>,
     arrived: tokio::time::Instant,
 ) -> Option<PollOnWake<bool>> {
     match &message.operation {
-        Operation::Search(request) => search::confirmation(session, message, request, arrived),
+        Operation::Search(request) => search::confirmation(session, message, request, base_object, arrived),
         _ => None,
     }
 }
@@ -269,10 +289,16 @@ fn refuse(session: &LdapSession, message: &Message<'_>) -> Option<Answer> {
     })
 }
 
-fn carry_out(session: &LdapSession, message: &Message<'_>, busy: bool, started: Instant) -> Outcome {
+fn carry_out(
+    session: &LdapSession,
+    message: &Message<'_>,
+    base_object: &Name<'_>,
+    busy: bool,
+    started: Instant,
+) -> Outcome {
     let (outcome, observed) = match &message.operation {
         Operation::Bind(request) => return bind::run(session, request, &message.controls, started),
-        Operation::Search(request) => return search::start(session, message, request, started),
+        Operation::Search(request) => return search::start(session, message, request, base_object, started),
         Operation::Abandon(target) => return Outcome::Abandon(*target),
         Operation::Update(update) => return update::run(session, update, message, started),
         Operation::Unbind => (Outcome::Close, RequestType::Unbind),

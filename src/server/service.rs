@@ -33,6 +33,8 @@ use super::wrong_protocol::{self, Expected};
 pub(super) struct LdapService {
     outpost: Arc<Outpost>,
     config: Arc<ServerConfig>,
+    /// Authenticates paging cookies; new in each process, shared by all its connections.
+    cookie_key: [u8; 32],
     acceptor: TlsAcceptor,
     log_limit: Arc<LogLimit>,
     /// Connections taken so far; each has its number.
@@ -48,6 +50,7 @@ impl LdapService {
     pub(super) fn new(
         outpost: &Arc<Outpost>,
         config: &Arc<ServerConfig>,
+        cookie_key: [u8; 32],
         log_limit: &Arc<LogLimit>,
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, rustls::Error> {
@@ -55,6 +58,7 @@ impl LdapService {
         Ok(Arc::new(Self {
             outpost: Arc::clone(outpost),
             config: Arc::clone(config),
+            cookie_key,
             acceptor: TlsAcceptor::from(tls),
             log_limit: Arc::clone(log_limit),
             connections: AtomicU64::new(0),
@@ -162,7 +166,7 @@ impl LdapService {
 
     fn session(&self, connection: u64, origin: Origin, secure: bool) -> LdapSession {
         let (outpost, config) = (Arc::clone(&self.outpost), Arc::clone(&self.config));
-        LdapSession::new(outpost, config, connection, origin, secure)
+        LdapSession::new(outpost, config, self.cookie_key, connection, origin, secure)
     }
 
     fn surroundings(&self, expected: Expected, stream_size: usize) -> Surroundings<'_> {

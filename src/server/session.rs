@@ -22,6 +22,8 @@ use super::config::ServerConfig;
 pub(super) struct LdapSession {
     pub(super) outpost: Arc<Outpost>,
     pub(super) config: Arc<ServerConfig>,
+    /// Authenticates its paging cookies.
+    pub(super) cookie_key: [u8; 32],
     /// The number of the connection in this process.
     pub(super) connection: u64,
     /// The client's address, after the PROXY header.
@@ -38,6 +40,7 @@ impl LdapSession {
     pub(super) fn new(
         outpost: Arc<Outpost>,
         config: Arc<ServerConfig>,
+        cookie_key: [u8; 32],
         connection: u64,
         origin: Origin,
         secure: bool,
@@ -45,6 +48,7 @@ impl LdapSession {
         Self {
             outpost,
             config,
+            cookie_key,
             connection,
             client: origin.client,
             proxy: origin.proxy,

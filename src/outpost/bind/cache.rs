@@ -187,7 +187,7 @@ impl BindCache {
         damage: DirectoryDamage,
     ) -> Self {
         let mut secret = [0; 32];
-        // Without random numbers the process does not get this far: the outpost's own key is made first.
+        // Without random numbers the process does not get this far: the outpost asks for some first.
         let _ = aws_lc_rs::rand::fill(&mut secret);
         Self {
             secret,

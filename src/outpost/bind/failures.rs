@@ -19,7 +19,7 @@ use super::refusal::Refusal;
 
 /// How many persons at addresses are remembered at once; beyond that the one that failed longest ago is forgotten. With
 /// the default limit this is about 15 MB at most, with the largest that can be set about 60 MB. Only what authentik
-/// judged is remembered, and guessing for that many names takes longer than failures are counted, at the pace at which
+/// judged is remembered, and guessing for that many names takes longer than failures are counted, as fast as
 /// authentik judges.
 const MAX_SUBJECTS: u64 = 20_000;
 /// A peer that names addresses in PROXY headers and is believed only by default may have this many times as many failures
@@ -94,7 +94,7 @@ pub(super) struct Guess {
 impl FailureLimit {
     pub(super) fn new(config: &FailedBindConfig) -> Self {
         let mut key = [0; 32];
-        // Without random numbers the process does not get this far: the outpost's own key is made first.
+        // Without random numbers the process does not get this far: the outpost asks for some first.
         let _ = aws_lc_rs::rand::fill(&mut key);
         Self {
             limit: config.limit,

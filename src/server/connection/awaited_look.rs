@@ -3,6 +3,7 @@
 
 use std::task::{Context, Poll};
 
+use akldap_ldap::dn::Name;
 use akldap_ldap::message::Message;
 use tokio::time::Instant;
 
@@ -37,10 +38,15 @@ impl AwaitedLook {
     }
 
     /// Whether the request that is next may be answered. `None`: it has to wait.
-    pub(super) fn confirms(&mut self, session: &LdapSession, message: &Message<'_>) -> Option<bool> {
+    pub(super) fn confirms(
+        &mut self,
+        session: &LdapSession,
+        message: &Message<'_>,
+        base_object: &Name<'_>,
+    ) -> Option<bool> {
         match self.confirmed.take() {
             None => {
-                self.look = operation::before(session, message);
+                self.look = operation::before(session, message, base_object);
                 self.arrived = self.look.is_some().then(Instant::now);
             }
             Some(false) => {
@@ -49,7 +55,8 @@ impl AwaitedLook {
             }
             Some(true) => {
                 let arrived = self.arrived.take();
-                self.look = arrived.and_then(|arrived| operation::confirmation(session, message, arrived));
+                self.look = arrived
+                    .and_then(|arrived| operation::confirmation(session, message, base_object, arrived));
             }
         }
         self.look.is_none().then_some(true)

@@ -1,18 +1,21 @@
 //! When a connection has waited long enough: for a message, for a client to read, for one to do anything at all.
-//! Must not know what follows.
+//!
+//! The time for a PROXY header and a TLS handshake is kept in `service.rs`: it passes before there is a connection that could
+//! wait for anything else. Must not know what follows.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout};
 
 use crate::config::LimitConfig;
 
 use super::super::client_table::Permit;
 
 /// How long the final notice of a connection may take.
-pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often a connection without time-outs looks at its clock.
 const NO_TIMEOUT: Duration = Duration::from_secs(3600);
 /// How long searches that find nothing go on for a client that has closed its side.
@@ -36,7 +39,7 @@ pub(super) struct Deadlines {
 pub(super) struct Standing<'a> {
     /// What it may cost.
     pub(super) limits: &'a LimitConfig,
-    /// Its place.
+    /// Its permit.
     pub(super) permit: &'a Permit,
     /// Whether somebody is bound.
     pub(super) bound: bool,
@@ -90,6 +93,11 @@ impl Deadlines {
     /// still listens: most that close have gone.
     pub(super) fn is_deserted(&self) -> bool {
         self.last_progress.elapsed() >= DESERTED
+    }
+
+    /// Waits for the last words of a connection, as long as they may take.
+    pub(super) async fn of_last_words(words: impl Future) {
+        let _ = timeout(LAST_WORDS, words).await;
     }
 
     /// Waits for the next limit to be reached. The timer is set again only when it fires or when a wait begins that ends

@@ -230,14 +230,15 @@ impl<'a> Dispatcher<'a> {
             (self.session.identity, self.ending) = (None, None);
         }
         let (session, output) = (&*self.session, &mut self.output);
-        let Some(confirmed) = self.awaited_look.confirms(session, &message) else {
+        let base_object = operation::base_object(&message);
+        let Some(confirmed) = self.awaited_look.confirms(session, &message, &base_object) else {
             return false;
         };
         let start = output.len();
         let mut topic = None;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut outcome = match confirmed {
-                true => operation::run(session, &message, busy),
+                true => operation::run(session, &message, &base_object, busy),
                 false => operation::unconfirmed(session, &message),
             };
             topic = log_hints::topic_of(session, &message, &outcome);
@@ -411,7 +412,7 @@ impl<'a> Dispatcher<'a> {
         self.log_limit.is_news(self.session.client, topic, now)
     }
 
-    /// Drives the searches under way, each one step in its turn.
+    /// Drives the searches under way, each one step after the other.
     pub(super) fn advance(&mut self) {
         let before = self.searches.len();
         while self.output.len() < WRITE_SIZE {
@@ -517,7 +518,7 @@ mod tests {
         let (config, log_limit) = (Arc::new(ServerConfig::of_defaults()), LogLimit::default());
         let client = IpAddr::from([192, 0, 2, 1]);
         let outpost = Outpost::of_bases(&["dc=io"]);
-        let mut session = LdapSession::new(outpost, config, 1, client.into(), true);
+        let mut session = LdapSession::new(outpost, config, [0; 32], 1, client.into(), true);
         let mut dispatcher = Dispatcher::new(&mut session, &log_limit, Expected::Ldap);
         let change = PasswordFuture::new(std::future::pending(), CancellationToken::new());
         let question = AwaitedFuture::Password(change);

@@ -84,7 +84,7 @@ async fn serve_alone(
         expected: Expected::Ldap,
         stream_size: 0,
     };
-    let mut session = LdapSession::new(outpost, Arc::clone(&config), 1, client.into(), false);
+    let mut session = LdapSession::new(outpost, Arc::clone(&config), [0; 32], 1, client.into(), false);
     let _ = serve(stream, &mut session, &mut permit, &surroundings).await;
 }
 

@@ -32,14 +32,14 @@ pub(super) fn before(
     session: &LdapSession,
     message: &Message<'_>,
     request: &SearchRequest<'_>,
+    base_object: &Name<'_>,
 ) -> Option<PollOnWake<bool>> {
-    let base_object = Name::new(request.base_object);
-    let provider = searched_directly(session, request, &base_object)?;
+    let provider = searched_directly(session, request, base_object)?;
     // A search whose controls cannot be read is refused.
     let needs_groups = || {
         read_controls(session, &message.controls).is_ok_and(|controls| {
             let (tree, shape) = (provider.tree(), provider.shape());
-            directory::depends_on_groups(tree, shape.map(AsRef::as_ref), request, &base_object, &controls)
+            directory::depends_on_groups(tree, shape.map(AsRef::as_ref), request, base_object, &controls)
         })
     };
     session
@@ -54,12 +54,12 @@ pub(super) fn confirmation(
     session: &LdapSession,
     message: &Message<'_>,
     request: &SearchRequest<'_>,
+    base_object: &Name<'_>,
     arrived: tokio::time::Instant,
 ) -> Option<PollOnWake<bool>> {
-    let base_object = Name::new(request.base_object);
-    let provider = searched_directly(session, request, &base_object)?;
+    let provider = searched_directly(session, request, base_object)?;
     let search = || {
-        let mut prepared = prepare(session, message, request, &base_object).ok()?;
+        let mut prepared = prepare(session, message, request, base_object).ok()?;
         prepared.provider.as_ref()?;
         prepared.search.limit(limits_of(session));
         Some(prepared.search)
@@ -99,6 +99,7 @@ pub(super) fn start(
     session: &LdapSession,
     message: &Message<'_>,
     request: &SearchRequest<'_>,
+    base_object: &Name<'_>,
     started: Instant,
 ) -> Outcome {
     let message_id = message.message_id;
@@ -118,7 +119,7 @@ pub(super) fn start(
         mut search,
         mut others,
         provider,
-    } = match prepare(session, message, request, &Name::new(request.base_object)) {
+    } = match prepare(session, message, request, base_object) {
         Ok(prepared) => prepared,
         Err(answer) => {
             SearchObserver::write(observer.as_deref(), Some(answer.result.code), 0, started);
@@ -254,7 +255,7 @@ fn read_controls(session: &LdapSession, controls: &[Control<'_>]) -> Result<Sear
         )
     };
     let mut known = SearchControls {
-        cookie_key: session.outpost.cookie_key(),
+        cookie_key: session.cookie_key,
         ..SearchControls::default()
     };
     for control in controls {

@@ -12,7 +12,7 @@ use crate::server::config::ServerConfig;
 use crate::server::request;
 use crate::server::session::LdapSession;
 
-use super::{Outcome, run};
+use super::{Outcome, base_object, run};
 use requests::{BASE, kinds};
 
 mod requests;
@@ -30,7 +30,7 @@ fn steps_of(session: &LdapSession, frame: &[u8], out: &mut Vec<u8>) -> u64 {
         let Ok(message) = request::decode(&frame[..length]) else {
             return;
         };
-        match run(session, &message, false) {
+        match run(session, &message, &base_object(&message), false) {
             Outcome::Answer(answer) => answer.write(message.message_id, message.operation.kind(), out),
             Outcome::Search(mut search) => {
                 let mut ended = search.first_step(out);
@@ -56,7 +56,14 @@ async fn work_before_a_bind_is_linear_in_the_octets_received() {
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let mut failures = Vec::new();
     for (name, make) in kinds() {
-        let session = LdapSession::new(Arc::clone(&outpost), Arc::clone(&config), 1, client.into(), false);
+        let session = LdapSession::new(
+            Arc::clone(&outpost),
+            Arc::clone(&config),
+            [0; 32],
+            1,
+            client.into(),
+            false,
+        );
         let measure = |octets: usize| {
             let (frame, mut out) = (make(octets), Vec::new());
             let steps = steps_of(&session, &frame, &mut out);
