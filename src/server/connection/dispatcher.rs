@@ -3,7 +3,7 @@
 //!
 //! Must not know the stream, nor what the operations do.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,7 +16,6 @@ use akldap_ldap::message::{MessageError, Operation, OperationKind};
 use akldap_ldap::response::{self, LdapResult, ResultCode};
 
 use super::super::log_limit::{LogLimit, Topic};
-use super::super::operation::search::running::RunningSearch;
 use super::super::operation::waiting::AwaitedEnd;
 use super::super::operation::{self, Answer, Outcome};
 use super::super::poll_on_wake::PollOnWake;
@@ -27,16 +26,14 @@ use super::awaited::Awaited;
 use super::awaited_look::AwaitedLook;
 use super::input::Input;
 use super::log_hints;
-use super::output::Output;
+use super::output::{Output, WRITE_SIZE};
 use super::phase::ConnectionPhase;
+use searches::SearchesUnderWay;
 use settling::EndedBind;
 
+mod searches;
 mod settling;
 
-/// Answers are written once this much is waiting, or when there is nothing else to do.
-const WRITE_SIZE: usize = 32 * 1024;
-/// How many searches of one connection may be under way at once; further requests wait in the socket.
-const MAX_RUNNING: usize = 64;
 /// A bind under way holds its name and secret once for itself and once for the judgement that equal ones share; a password
 /// change holds what was sent, and what authentik is asked with it.
 const COPIES: usize = 2;
@@ -52,13 +49,11 @@ pub(super) struct Dispatcher<'a> {
     pub(super) output: Output,
     /// Since when part of a message has been there and the rest awaited.
     partial_since: Option<Instant>,
-    searches: VecDeque<Box<RunningSearch>>,
+    searches: SearchesUnderWay,
     awaited: Option<Awaited>,
     pub(super) awaited_look: AwaitedLook,
     /// Resolves when the bound identity is revoked; present only while somebody is bound.
     ending: Option<PollOnWake<Ending>>,
-    /// Resolves when directories that searches may read have become too old; present while there are searches.
-    retired: Option<PollOnWake<()>>,
     state: ConnectionPhase,
 }
 
@@ -72,11 +67,10 @@ impl<'a> Dispatcher<'a> {
             input: Input::new(),
             output: Output::default(),
             partial_since: None,
-            searches: VecDeque::new(),
+            searches: SearchesUnderWay::default(),
             awaited: None,
             awaited_look: AwaitedLook::default(),
             ending: None,
-            retired: None,
             state: ConnectionPhase::Open,
         }
     }
@@ -107,7 +101,7 @@ impl<'a> Dispatcher<'a> {
 
     /// Octets that requests and answers hold.
     pub(super) fn memory(&self) -> usize {
-        let searches: usize = self.searches.iter().map(|search| search.memory()).sum();
+        let searches = self.searches.memory();
         let awaited = self.awaited.as_ref().map_or(0, |awaited| awaited.size);
         let identity = self.session.identity.as_ref();
         let name = identity.map_or(0, |identity| identity.dn().len());
@@ -161,10 +155,7 @@ impl<'a> Dispatcher<'a> {
 
     /// Waits for a directory that searches read to become too old.
     pub(super) fn poll_retired(&mut self, context: &Context<'_>) -> Poll<()> {
-        match &mut self.retired {
-            Some(retired) => retired.poll(context),
-            None => Poll::Pending,
-        }
+        self.searches.poll_retired(context)
     }
 
     /// Carries out the requests that are whole in the buffer.
@@ -221,7 +212,7 @@ impl<'a> Dispatcher<'a> {
         };
         let (message_id, kind) = (message.message_id, message.operation.kind());
         // RFC 4511 section 4.2.1: a bind is processed when no other operation is outstanding.
-        if busy && (kind == OperationKind::Bind || self.searches.len() >= MAX_RUNNING) {
+        if busy && (kind == OperationKind::Bind || self.searches.is_full()) {
             return false;
         }
         if kind == OperationKind::Bind {
@@ -281,9 +272,8 @@ impl<'a> Dispatcher<'a> {
         match outcome {
             Outcome::Answer(answer) => self.write(&answer, message_id, kind),
             Outcome::Search(search) => {
-                self.searches.push_back(search);
-                if self.retired.is_none() {
-                    // One may have been installed since the search began.
+                if self.searches.begin(search) {
+                    // A directory may have been installed since the search began.
                     self.end_retired();
                 }
             }
@@ -318,9 +308,9 @@ impl<'a> Dispatcher<'a> {
                 self.input.clear();
                 self.state = ConnectionPhase::StartingTls;
             }
-            Outcome::Abandon(target) => self.searches.retain(|search| search.message_id() != target),
+            Outcome::Abandon(target) => self.searches.abandon(target),
             Outcome::Cancel(target) => {
-                let result = self.cancel(target);
+                let result = self.searches.cancel(target, &mut self.output);
                 operation::count(self.session, kind, result.code.number(), Duration::ZERO);
                 Answer::from(result).write(message_id, kind, self.output.octets());
             }
@@ -355,20 +345,6 @@ impl<'a> Dispatcher<'a> {
 
     fn bound(&mut self, bind: EndedBind) {
         self.ending = settling::take_identity(self.session, bind, self.output.octets());
-    }
-
-    /// Ends a search as a cancel asks; returns what the cancel is answered.
-    fn cancel(&mut self, target: u32) -> LdapResult {
-        let mut searches = self.searches.iter();
-        let position = searches.position(|search| search.message_id() == target);
-        match position.and_then(|position| self.searches.remove(position)) {
-            Some(search) => {
-                self.output.begin_record();
-                search.cancel(self.output.octets());
-                LdapResult::success()
-            }
-            None => LdapResult::new(ResultCode::NoSuchOperation, "no such operation is under way"),
-        }
     }
 
     fn malformed(&mut self, error: &MessageError, in_clear: Option<Answer>) {
@@ -414,47 +390,15 @@ impl<'a> Dispatcher<'a> {
 
     /// Drives the searches under way, each one step after the other.
     pub(super) fn advance(&mut self) {
-        let before = self.searches.len();
-        while self.output.len() < WRITE_SIZE {
-            let Some(mut search) = self.searches.pop_front() else {
-                break;
-            };
-            let start = self.output.len();
-            let output = self.output.octets();
-            match catch_unwind(AssertUnwindSafe(|| search.step(output, WRITE_SIZE))) {
-                Ok(true) => self.output.begin_record_at(search.done_at()),
-                Ok(false) => {
-                    self.searches.push_back(search);
-                    // A step that found nothing has used its share of time: let other connections run.
-                    break;
-                }
-                Err(_) => {
-                    self.output.truncate(start);
-                    self.output.begin_record();
-                    search.fail(self.output.octets());
-                }
-            }
-        }
-        if self.searches.len() < before {
+        if self.searches.advance(&mut self.output) {
             self.process();
         }
     }
 
     /// Ends the searches that read a directory that two newer ones have followed.
     pub(super) fn end_retired(&mut self) {
-        // This comes first, so that no directory is installed unnoticed between the look and the watch.
-        self.watch_retirements();
-        let before = self.searches.len();
-        let output = &mut self.output;
-        self.searches.retain(|search| {
-            let served = search.is_served();
-            if !served {
-                output.begin_record();
-                search.retire(output.octets());
-            }
-            served
-        });
-        let ended = before - self.searches.len();
+        let retirements = self.session.outpost.directory().retirements();
+        let ended = self.searches.end_retired(retirements, &mut self.output);
         if ended > 0 && self.is_news(Topic::Retired) {
             tracing::info!(
                 connection = self.session.connection,
@@ -464,19 +408,7 @@ impl<'a> Dispatcher<'a> {
                  meanwhile"
             );
         }
-        if self.searches.is_empty() {
-            self.retired = None;
-        }
         self.process();
-    }
-
-    /// While there are searches: is notified of directories that become too old from now on.
-    fn watch_retirements(&mut self) {
-        let mut retirements = self.session.outpost.directory().retirements();
-        self.retired = Some(PollOnWake::new(async move {
-            // The outpost outlives its connections.
-            let _ = retirements.changed().await;
-        }));
     }
 
     /// Says why (RFC 4511 section 4.4.1), then ends the connection.

@@ -8,6 +8,8 @@ use zeroize::Zeroize;
 
 use super::super::tls_record::TlsRecordStream;
 
+/// Answers are written once this much is waiting, or when there is nothing else to do.
+pub(super) const WRITE_SIZE: usize = 32 * 1024;
 /// A buffer that grew beyond this is given back when it is empty.
 const KEEP_SIZE: usize = 16 * 1024;
 
