@@ -109,7 +109,7 @@ struct Counting {
 
 impl LoadProgress {
     /// The end of the list of users came, with which reading all of it begins; it has so many of so many.
-    pub(crate) fn users_begun(&self, received: usize, of: u64) {
+    pub(crate) fn users_begun(&self, received: u64, of: u64) {
         self.count(|progress| {
             progress.users_of = Some(of);
             match progress.phase {
@@ -118,18 +118,17 @@ impl LoadProgress {
                 // Or those who came meanwhile: they are at the end, too.
                 LoadPhase::Changes => return,
             }
-            progress.users = u64::try_from(received).unwrap_or(u64::MAX).min(of);
+            progress.users = received.min(of);
         });
     }
 
     /// A further page of the list of users came: how many, and how many there are in all.
-    pub(super) fn users(&self, received: usize, of: u64) {
+    pub(super) fn users(&self, received: u64, of: u64) {
         self.count(|progress| {
             if progress.phase == LoadPhase::Changes {
                 progress.phase = LoadPhase::UsersAgain;
                 progress.users = 0;
             }
-            let received = u64::try_from(received).unwrap_or(u64::MAX);
             // Pages may be read twice.
             progress.users = progress.users.saturating_add(received).min(of);
             progress.users_of = Some(of);

@@ -92,5 +92,5 @@ pub use look::sort_by_date;
 pub use options::{PageRequest, ScanOptions};
 pub use reader::{ListReader, Looked, Reading, ReadingProgress};
 pub use scan::{Opening, Scan, ScanSummary};
-pub use source::{ListSource, Lists};
+pub use source::{ListSource, Lists, ReadingPhase, ReceivedPage};
 pub use split::UnreadableRow;

@@ -38,6 +38,16 @@ pub struct Pagination {
     pub end_index: u64,
 }
 
+impl Pagination {
+    /// How many rows this page has.
+    pub fn rows(&self) -> u64 {
+        match self.start_index {
+            0 => 0,
+            first => (self.end_index + 1).saturating_sub(first),
+        }
+    }
+}
+
 /// authentik's schema types these as `number`, so `3.0` is as good as `3`.
 fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     /// Above this a float is not exact any more.

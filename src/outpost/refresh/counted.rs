@@ -1,8 +1,9 @@
 //! authentik's lists, with a count of what was asked for and what came. Must not know what is read, or why.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use akldap_authentik::lists::ListSource;
+use akldap_authentik::lists::{ListSource, ReceivedPage};
 use akldap_authentik::{ApiError, Group, GroupsQuery, Page, RawPage, RowWarning, User, UsersQuery};
 
 /// A source whose requests are counted.
@@ -31,9 +32,8 @@ impl<'a, S> CountedSource<'a, S> {
         self.requests.load(Ordering::Relaxed)
     }
 
-    fn came(&self, rows: usize) {
-        self.rows
-            .fetch_add(rows.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    fn count(&self, rows: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
     fn asked(&self) {
@@ -42,38 +42,31 @@ impl<'a, S> CountedSource<'a, S> {
 }
 
 impl<S: ListSource> ListSource for CountedSource<'_, S> {
-    async fn users_page(&self, query: &UsersQuery) -> Result<Page<User>, ApiError> {
+    fn users_page(&self, query: &UsersQuery) -> impl Future<Output = Result<Page<User>, ApiError>> + Send {
         self.asked();
-        let page = self.source.users_page(query).await?;
-        self.came(page.rows.len());
-        Ok(page)
+        self.source.users_page(query)
     }
 
     async fn user(&self, pk: i64) -> Result<Option<(User, Vec<RowWarning>)>, ApiError> {
         self.asked();
         let user = self.source.user(pk).await?;
-        self.came(usize::from(user.is_some()));
+        self.count(u64::from(user.is_some()));
         Ok(user)
     }
 
-    async fn groups_page(&self, query: &GroupsQuery) -> Result<Page<Group>, ApiError> {
+    fn groups_page(&self, query: &GroupsQuery) -> impl Future<Output = Result<Page<Group>, ApiError>> + Send {
         self.asked();
-        let page = self.source.groups_page(query).await?;
-        self.came(page.rows.len());
-        Ok(page)
+        self.source.groups_page(query)
     }
 
-    async fn raw_groups_page(&self, query: &GroupsQuery) -> Result<RawPage, ApiError> {
+    fn raw_groups_page(&self, query: &GroupsQuery) -> impl Future<Output = Result<RawPage, ApiError>> + Send {
         self.asked();
-        let page = self.source.raw_groups_page(query).await?;
-        let pagination = page.pagination();
-        // Both are numbers of rows, from 1; 0 where there are none.
-        let rows = match pagination.start_index {
-            0 => 0,
-            first => (pagination.end_index + 1).saturating_sub(first),
-        };
-        self.rows.fetch_add(rows, Ordering::Relaxed);
-        Ok(page)
+        self.source.raw_groups_page(query)
+    }
+
+    fn came(&self, page: ReceivedPage) {
+        self.count(page.rows);
+        self.source.came(page);
     }
 
     fn is_wanted_elsewhere(&self) -> bool {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::error::ScanError;
 use super::options::PageRequest;
 use super::scan::Scan;
-use super::source::{ListSource, Lists, users_query};
+use super::source::{ListSource, Lists};
 use super::split::{is_row_fault, retry};
 use crate::error::ApiError;
 use crate::page::Listed as _;
@@ -71,7 +71,7 @@ async fn read_all<S: ListSource>(
     into: &mut Deletions,
 ) -> Result<(), ScanError> {
     let mut scan = Scan::<User>::new(lists.page_size);
-    let fetch = |request: PageRequest| async move { lists.source.users_page(&users_query(request)).await };
+    let fetch = |request: PageRequest| lists.users(request);
     let gives_way = || lists.source.is_wanted_elsewhere();
     scan.run_giving_way(&lists.options, fetch, gives_way, drop)
         .await?;
@@ -150,14 +150,14 @@ impl<S: ListSource> DeletionSearch<'_, S> {
     async fn page(&mut self, page: usize, size: u32) -> Result<Vec<i64>, ScanError> {
         self.left = self.left.saturating_sub(1);
         let page = u32::try_from(page).unwrap_or(u32::MAX);
-        let query = users_query(PageRequest {
+        let request = PageRequest {
             page,
             size,
             descending: false,
             lean: true,
-        });
+        };
         let fetch = || async {
-            match self.lists.source.users_page(&query).await {
+            match self.lists.users(request).await {
                 Err(ApiError::InvalidPage { .. }) => Ok(None),
                 other => other.map(Some),
             }

@@ -127,13 +127,11 @@ pub(super) async fn read<S: ListSource>(lists: &Lists<'_, S>) -> Result<GroupLis
 
 async fn read_one<S: ListSource>(lists: &Lists<'_, S>, page: u32) -> Result<Option<GroupPage>, ScanError> {
     let Lists {
-        source,
-        options,
-        page_size,
+        options, page_size, ..
     } = *lists;
     let whole = retry(&options, Group::KIND, page, || async {
-        source
-            .raw_groups_page(&request(page_size, page, page_size, false))
+        lists
+            .raw_groups(&request(page_size, page, page_size, false))
             .await
     });
     match whole.await {
@@ -145,8 +143,8 @@ async fn read_one<S: ListSource>(lists: &Lists<'_, S>, page: u32) -> Result<Opti
         }
         Err(ScanError::Page { source: fault, .. }) if is_row_fault(&fault) => {
             let fetch = |asked: PageRequest| async move {
-                source
-                    .groups_page(&request(page_size, asked.page, asked.size, asked.lean))
+                lists
+                    .groups(&request(page_size, asked.page, asked.size, asked.lean))
                     .await
             };
             let request = PageRequest {

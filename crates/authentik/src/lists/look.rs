@@ -181,7 +181,7 @@ async fn read_changed<S: ListSource>(
             ordering: Some(ordering.to_owned()),
             ..users_query(request)
         };
-        async move { lists.source.users_page(&query).await }
+        async move { lists.changed_users(&query).await }
     };
     // The server is known to be alive: only a row can break its page.
     let options = &ScanOptions {
@@ -258,7 +258,7 @@ async fn newest<S: ListSource>(
     if tail.top.is_none_or(|top| is_known(into, top)) {
         return Ok(tail);
     }
-    let fetch = |request: PageRequest| async move { lists.source.users_page(&users_query(request)).await };
+    let fetch = |request: PageRequest| lists.users(request);
     let (mut size, mut page, mut newest) = (FEW.min(page_size), 1, tail);
     loop {
         let request = PageRequest {
@@ -316,10 +316,8 @@ async fn tail<S: ListSource>(lists: &Lists<'_, S>) -> Result<Newest, ScanError> 
             descending: true,
             lean: true,
         };
-        let last: Result<Page<User>, ScanError> = retry(&lists.options, User::KIND, page, || async {
-            lists.source.users_page(&users_query(request)).await
-        })
-        .await;
+        let last: Result<Page<User>, ScanError> =
+            retry(&lists.options, User::KIND, page, || lists.users(request)).await;
         match last {
             Ok(last) => {
                 return Ok(Newest {

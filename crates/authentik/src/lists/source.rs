@@ -12,6 +12,42 @@ use crate::group::Group;
 use crate::page::{Page, RowWarning};
 use crate::user::User;
 
+/// What a page is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadingPhase {
+    /// The end of the list of users: reading all of it begins there, and whoever came meanwhile is there.
+    UsersBegun,
+    /// A further page of the list of users.
+    Users,
+    /// How many users there are, or which, and nothing else about them.
+    UsersCounted,
+    /// The users that changed.
+    UsersChanged,
+    /// The list of groups.
+    Groups,
+}
+
+/// A page as its reader reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceivedPage {
+    /// What it is read for.
+    pub phase: ReadingPhase,
+    /// Rows on it, including those that say nothing.
+    pub rows: u64,
+    /// Rows on all pages together.
+    pub of: u64,
+}
+
+impl ReceivedPage {
+    fn of<T>(phase: ReadingPhase, page: &Page<T>) -> Self {
+        Self {
+            phase,
+            rows: page.received().try_into().unwrap_or(u64::MAX),
+            of: page.pagination.count,
+        }
+    }
+}
+
 /// Lists of users and groups, page by page.
 pub trait ListSource: Sync {
     /// One page of users.
@@ -26,6 +62,9 @@ pub trait ListSource: Sync {
 
     /// One page of groups, not yet decoded.
     fn raw_groups_page(&self, query: &GroupsQuery) -> impl Future<Output = Result<RawPage, ApiError>> + Send;
+
+    /// A page came that was asked for as the reader says here. Whoever shows how far a reading is, or counts its rows, takes note.
+    fn came(&self, _page: ReceivedPage) {}
 
     /// Whether others who wait for their answers are asking the same server now: then only one page is asked for at a time.
     fn is_wanted_elsewhere(&self) -> bool {
@@ -63,6 +102,47 @@ pub struct Lists<'a, S> {
     pub options: ScanOptions,
     /// Rows to ask for per page; the server caps it.
     pub page_size: u32,
+}
+
+impl<S: ListSource> Lists<'_, S> {
+    /// A page of the list of users, ascending or descending by pk.
+    pub(super) async fn users(&self, request: PageRequest) -> Result<Page<User>, ApiError> {
+        let phase = match request {
+            PageRequest { lean: true, .. } => ReadingPhase::UsersCounted,
+            PageRequest { descending: true, .. } => ReadingPhase::UsersBegun,
+            _ => ReadingPhase::Users,
+        };
+        self.users_page(phase, &users_query(request)).await
+    }
+
+    /// A page of the users that changed.
+    pub(super) async fn changed_users(&self, query: &UsersQuery) -> Result<Page<User>, ApiError> {
+        self.users_page(ReadingPhase::UsersChanged, query).await
+    }
+
+    async fn users_page(&self, phase: ReadingPhase, query: &UsersQuery) -> Result<Page<User>, ApiError> {
+        let page = self.source.users_page(query).await?;
+        self.source.came(ReceivedPage::of(phase, &page));
+        Ok(page)
+    }
+
+    /// A page of groups.
+    pub(super) async fn groups(&self, query: &GroupsQuery) -> Result<Page<Group>, ApiError> {
+        let page = self.source.groups_page(query).await?;
+        self.source.came(ReceivedPage::of(ReadingPhase::Groups, &page));
+        Ok(page)
+    }
+
+    /// A page of groups, not yet decoded.
+    pub(super) async fn raw_groups(&self, query: &GroupsQuery) -> Result<RawPage, ApiError> {
+        let page = self.source.raw_groups_page(query).await?;
+        self.source.came(ReceivedPage {
+            phase: ReadingPhase::Groups,
+            rows: page.pagination().rows(),
+            of: page.pagination().count,
+        });
+        Ok(page)
+    }
 }
 
 impl<S> Clone for Lists<'_, S> {

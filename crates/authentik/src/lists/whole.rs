@@ -8,7 +8,7 @@ use super::changes::{KnownUsers, Oddity, UserRows};
 use super::error::{ReadError, ScanError};
 use super::options::PageRequest;
 use super::scan::Scan;
-use super::source::{ListSource, Lists, users_query};
+use super::source::{ListSource, Lists};
 use super::split::{UnreadableRow, is_row_fault, retry};
 use crate::error::ApiError;
 use crate::page::Listed as _;
@@ -60,7 +60,7 @@ impl<R: UserRows> Whole<R> {
         } = self;
         scan.run_giving_way(
             &lists.options,
-            |request: PageRequest| async move { lists.source.users_page(&users_query(request)).await },
+            |request: PageRequest| lists.users(request),
             || lists.source.is_wanted_elsewhere(),
             |page| {
                 oddities.extend(Oddity::rows(page.skipped));
@@ -198,13 +198,13 @@ async fn at_position<S: ListSource>(
     else {
         return Ok(None);
     };
-    let query = users_query(PageRequest {
+    let request = PageRequest {
         page,
         size: 1,
         descending: false,
         lean: false,
-    });
-    let ask = || lists.source.users_page(&query);
+    };
+    let ask = || lists.users(request);
     match retry(&lists.options, User::KIND, page, ask).await {
         Ok(shown) => Ok(shown.rows.into_iter().next()),
         Err(ScanError::Page { source: fault, .. })

@@ -10,6 +10,7 @@ use super::*;
 use crate::outpost::refresh::watched::Watched;
 use crate::outpost::right_of_way::RightOfWay;
 use crate::outpost::status::LoadProgress;
+use akldap_authentik::lists::ReceivedPage;
 use akldap_authentik::{ApiError, Group, GroupsQuery, Page, RawPage, RowWarning, UsersQuery};
 use world::{Change, Served, World};
 
@@ -310,9 +311,7 @@ impl Told<'_> {
 
 impl ListSource for Told<'_> {
     async fn users_page(&self, query: &UsersQuery) -> Result<Page<User>, ApiError> {
-        let page = self.watched.users_page(query).await;
-        self.note();
-        page
+        self.watched.users_page(query).await
     }
 
     async fn user(&self, pk: i64) -> Result<Option<(User, Vec<RowWarning>)>, ApiError> {
@@ -320,15 +319,16 @@ impl ListSource for Told<'_> {
     }
 
     async fn groups_page(&self, query: &GroupsQuery) -> Result<Page<Group>, ApiError> {
-        let page = self.watched.groups_page(query).await;
-        self.note();
-        page
+        self.watched.groups_page(query).await
     }
 
     async fn raw_groups_page(&self, query: &GroupsQuery) -> Result<RawPage, ApiError> {
-        let page = self.watched.raw_groups_page(query).await;
+        self.watched.raw_groups_page(query).await
+    }
+
+    fn came(&self, page: ReceivedPage) {
+        self.watched.came(page);
         self.note();
-        page
     }
 }
 
