@@ -57,6 +57,7 @@ pub use outside::Outside;
 use parts::{PartSettings, Parts};
 use password::PasswordChanges;
 use providers::Providers;
+pub use refresh::records;
 use refresh::requests::RefreshRequests;
 use refresh::schedule::Schedule;
 use refresh::user_fetch::UserFetch;

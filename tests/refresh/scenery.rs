@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use akldap::config::StringMap;
+use akldap::outpost::records::{group_record, user_record};
 use akldap_authentik::{Group, User};
-use akldap_directory::{Builder, GroupRecord, Snapshot, UserRecord};
+use akldap_directory::{Builder, Snapshot};
 use akldap_simulator::{Directory, Endpoint, Fault, Options, Rule, Simulator};
 
 use akldap_testing::stage::{Stage, eventually};
@@ -42,35 +43,10 @@ pub fn truth(simulator: &Simulator) -> Snapshot {
     let groups: Vec<Group> = serde_json::from_str(&groups).unwrap();
     let mut builder = Builder::new();
     for user in &users {
-        builder.add_user(&UserRecord {
-            pk: user.pk,
-            uuid: &user.uuid,
-            uid: &user.uid,
-            username: &user.username,
-            name: &user.name,
-            email: &user.email,
-            is_active: user.is_active,
-            is_superuser: user.is_superuser,
-            path: &user.path,
-            kind: &user.kind,
-            roles: &user.roles,
-            attributes: user.attributes.as_ref().map(|attributes| attributes.get()),
-            password_change_date: user.password_change_date.micros(),
-            date_joined: user.date_joined.micros(),
-            last_updated: user.last_updated.micros(),
-        });
+        builder.add_user(&user_record(user));
     }
     for group in &groups {
-        builder.add_group(&GroupRecord {
-            uuid: &group.pk,
-            num_pk: group.num_pk,
-            name: &group.name,
-            is_superuser: group.is_superuser,
-            parents: &group.parents,
-            users: &group.users,
-            roles: &group.roles,
-            attributes: group.attributes.as_ref().map(|attributes| attributes.get()),
-        });
+        builder.add_group(&group_record(group, &group.parents));
     }
     builder.finish().unwrap().0
 }

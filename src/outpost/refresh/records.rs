@@ -1,9 +1,10 @@
-//! authentik's rows as the directory takes them.
+//! authentik's rows as the directory takes them. Must not know when they are read.
 
 use akldap_authentik::{Group, User};
 use akldap_directory::{GroupRecord, UserRecord, group_number};
 
-pub(super) fn user_record(user: &User) -> UserRecord<'_> {
+/// A user.
+pub fn user_record(user: &User) -> UserRecord<'_> {
     UserRecord {
         pk: user.pk,
         uuid: &user.uuid,
@@ -23,7 +24,8 @@ pub(super) fn user_record(user: &User) -> UserRecord<'_> {
     }
 }
 
-pub(super) fn group_record<'a>(group: &'a Group, parents: &'a [String]) -> GroupRecord<'a> {
+/// A group, below these.
+pub fn group_record<'a>(group: &'a Group, parents: &'a [String]) -> GroupRecord<'a> {
     GroupRecord {
         uuid: &group.pk,
         // Without a UUID there is neither this number nor a group: the directory says so, and leaves it out.
