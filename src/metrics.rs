@@ -2,6 +2,7 @@
 //! `akldap_`. Knows names, labels and numbers; must not know what causes them. Handles for the hot path are looked up
 //! once per provider, because a look-up by label takes a lock.
 
+mod application;
 mod authentik;
 mod binds;
 mod clients;
@@ -34,6 +35,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+pub use application::ApplicationMetrics;
 pub use authentik::{AuthentikMetrics, RefreshKind, RefreshOutcome};
 pub use binds::{BindMetrics, CacheEviction, CacheLookup, Turns};
 pub use clients::{ClientMetrics, CountedConnection, HandshakeFailure, Limit, Port, Protection};
@@ -450,39 +452,6 @@ impl Metrics {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-    }
-}
-
-/// Handles for the requests of one application. Cheap to clone and to use.
-#[derive(Debug, Clone)]
-pub struct ApplicationMetrics {
-    durations: [Histogram; RequestType::TIMED.len()],
-    rejected: Family<RejectedLabels, Counter>,
-    refusals: RefusalTable,
-    outpost_name: String,
-    app: String,
-}
-
-impl ApplicationMetrics {
-    /// Records how long a request took.
-    pub fn observe(&self, r#type: RequestType, took: Duration) {
-        for (known, histogram) in RequestType::TIMED.iter().zip(&self.durations) {
-            if *known == r#type {
-                histogram.observe(took.as_secs_f64());
-            }
-        }
-    }
-
-    /// Counts a refused request. Looks the counter up, as refusals are not the hot path.
-    pub fn rejected(&self, r#type: RequestType, reason: RejectReason) {
-        let labels = RejectedLabels {
-            outpost_name: self.outpost_name.clone(),
-            r#type,
-            reason,
-            app: self.app.clone(),
-        };
-        self.rejected.get_or_create(&labels).inc();
-        self.refusals.note(reason, SystemTime::now());
     }
 }
 

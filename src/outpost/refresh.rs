@@ -13,7 +13,7 @@ pub(super) mod flows;
 mod load;
 mod miss;
 mod oddities;
-mod records;
+pub mod records;
 pub(super) mod requests;
 pub(super) mod schedule;
 pub(super) mod user_fetch;
