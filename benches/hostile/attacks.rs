@@ -25,7 +25,7 @@ const NOISY: usize = 8;
 const FLOODING: usize = 4;
 /// Clients that complete TLS handshakes endlessly; each costs the server a signature.
 const SHAKING: usize = 1;
-/// A place for a connection that stays.
+/// How long a connection is waited for, and stays.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often something was done, for the report.

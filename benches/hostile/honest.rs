@@ -209,7 +209,7 @@ impl Client {
             loop {
                 while let Some(frame) = Frame::first(&self.buffer) {
                     let message: Vec<u8> = self.buffer.drain(..frame.length).collect();
-                    // The message id is one octet, so the operation is at a fixed place.
+                    // The message id is one octet, so the operation is at a fixed position.
                     let operation = message.get(frame.header + 3..).unwrap_or_default();
                     if operation.first() == Some(&result) {
                         return if operation.windows(3).take(6).any(|octets| octets == SUCCESS) {

@@ -46,7 +46,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let requests = own.simulator.requests().total() - requests;
         let cpu = process::cpu_total(own.pid()).saturating_sub(cpu);
         times.sort_unstable();
-        let at = |place: usize| times.get(place).map_or(0.0, |time| time.as_secs_f64() * 1000.0);
+        let at = |index: usize| times.get(index).map_or(0.0, |time| time.as_secs_f64() * 1000.0);
         println!(
             "| {latency} | {} | {} | {} | {} |",
             figure(requests as f64 / LOGINS as f64),

@@ -90,7 +90,7 @@ fn busy() -> Duration {
         .filter_map(|word| word.parse().ok())
         .collect();
     // user, nice, system, idle, iowait, irq, softirq, steal
-    let at = |place: usize| numbers.get(place).copied().unwrap_or_default();
+    let at = |index: usize| numbers.get(index).copied().unwrap_or_default();
     Duration::from_millis((at(0) + at(1) + at(2) + at(5) + at(6) + at(7)) * 10)
 }
 

@@ -379,8 +379,8 @@ fn code(world: &mut World, request: &Request, sid: &str, flow: Flow, body: &Valu
     *world.codes_sent.entry(sent).or_default() += 1;
     let device = world.people[flow.person].device.as_mut();
     let good = device.and_then(|device| {
-        let place = device.good.iter().position(|code| code == given)?;
-        Some(device.good.remove(place))
+        let index = device.good.iter().position(|code| code == given)?;
+        Some(device.good.remove(index))
     });
     if good.is_none() {
         return devices(true);

@@ -16,11 +16,11 @@ const CODE_LENGTH: usize = 6;
 
 pub struct World {
     pub setting: Setting,
-    /// Everybody there ever was; somebody's key is one more than their place.
+    /// Everybody there ever was; somebody's key is one more than their index.
     pub people: Vec<Person>,
     /// Who of them each step means by a number.
     pub slots: Vec<usize>,
-    /// Members of each group, by their place among the people.
+    /// Members of each group, by their index among the people.
     pub groups: Vec<BTreeMap<usize, History<bool>>>,
     pub providers: Vec<Provider>,
     pub sessions: BTreeMap<String, Session>,
@@ -475,7 +475,7 @@ impl World {
         self.people[person].updated
     }
 
-    /// Everybody there is, by their place.
+    /// Everybody there is, by their index.
     pub fn present(&self) -> Vec<usize> {
         let people = self.people.iter().enumerate();
         people

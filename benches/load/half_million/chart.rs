@@ -70,8 +70,8 @@ pub(super) fn draw(table: &[ComparedRow], users: usize) -> String {
             time(seconds)
         );
     }
-    for (place, (name, colour)) in (0_u8..).zip(COLOURS) {
-        let x = LEFT + f64::from(place) * 130.0;
+    for (index, (name, colour)) in (0_u8..).zip(COLOURS) {
+        let x = LEFT + f64::from(index) * 130.0;
         let _ = writeln!(
             head,
             r#"<rect x="{x:.0}" y="28" width="10" height="10" fill="{colour}"/><text x="{:.0}" y="37">{name}</text>"#,

@@ -158,11 +158,11 @@ fn whatever_is_done_to_a_file_it_is_refused_and_never_a_panic() {
         fs::write(&file.path, &whole[..end]).unwrap();
         assert!(file.read(at(100)).is_err(), "cut at {end}");
     }
-    for place in 0..whole.len() {
+    for position in 0..whole.len() {
         let mut changed = whole.clone();
-        changed[place] ^= 1 << (place % 8);
+        changed[position] ^= 1 << (position % 8);
         fs::write(&file.path, &changed).unwrap();
-        assert!(file.read(at(100)).is_err(), "changed at {place}");
+        assert!(file.read(at(100)).is_err(), "changed at {position}");
     }
 }
 

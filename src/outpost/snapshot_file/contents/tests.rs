@@ -125,10 +125,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn damage_is_noticed_or_harmless(place: prop::sample::Index, bits in 1u8.., piece in 1usize..500) {
+    fn damage_is_noticed_or_harmless(position: prop::sample::Index, bits in 1u8.., piece in 1usize..500) {
         let mut octets = written(3);
-        let place = place.index(octets.len());
-        octets[place] ^= bits;
+        let position = position.index(octets.len());
+        octets[position] ^= bits;
         // Only what is outside the directory (in texts of the description) can change unnoticed here: the seal is
         // responsible for the octets being authentic.
         if let Ok((_, restored)) = read(&octets, piece) {

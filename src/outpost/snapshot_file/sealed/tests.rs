@@ -31,7 +31,7 @@ fn open(sealed: &[u8]) -> Result<Vec<u8>, SealError> {
 }
 
 fn sample(length: usize) -> Vec<u8> {
-    (0..length).map(|place| (place * 31 % 251) as u8).collect()
+    (0..length).map(|position| (position * 31 % 251) as u8).collect()
 }
 
 #[test]
@@ -131,10 +131,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn no_octet_can_be_changed(length in 0usize..200, place: prop::sample::Index, bits in 1u8..) {
+    fn no_octet_can_be_changed(length in 0usize..200, position: prop::sample::Index, bits in 1u8..) {
         let mut sealed = seal(&sample(length));
-        let place = place.index(sealed.len());
-        sealed[place] ^= bits;
+        let position = position.index(sealed.len());
+        sealed[position] ^= bits;
         prop_assert!(open(&sealed).is_err());
     }
 
