@@ -31,6 +31,8 @@ new_key() {
     case $2 in
     p256) openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1.key" ;;
     rsa2048) openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$1.key" 2>/dev/null ;;
+    # Openssl makes it, and no library of TLS takes it.
+    rsa1024) openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024 -out "$1.key" 2>/dev/null ;;
     esac
     chmod 644 "$1.key"
 }
@@ -66,6 +68,7 @@ subjectKeyIdentifier = hash
 EXTENSIONS
 server p256 p256 localhost "$local" "$from" "$until"
 server rsa2048 rsa2048 localhost "$local" "$from" "$until"
+server rsa1024 rsa1024 localhost "$local" "$from" "$until"
 server expired p256 localhost "$local" 20240101000000Z 20240201000000Z
 server sni p256 ldap.example.org DNS:ldap.example.org "$from" "$until"
 

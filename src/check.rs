@@ -10,6 +10,7 @@ mod cause;
 mod certificate;
 mod checks;
 mod facts;
+mod nested;
 mod people;
 mod ports;
 mod promised;
@@ -47,6 +48,8 @@ pub struct CheckRequest {
     pub bind_dn: Option<String>,
     /// How long looking may take; `None` for as long as its calls do.
     pub within: Option<Duration>,
+    /// How long the lists are read; `None` for half of `within`, or a minute.
+    pub list_limit: Option<Duration>,
 }
 
 /// One result.
@@ -83,6 +86,7 @@ pub async fn run(config: &Config, request: &CheckRequest, password: &[u8]) -> Re
         people: wants(Area::Directory),
         events: wants(Area::Events),
         machine: wants(Area::Machine),
+        list_limit: request.list_limit,
     };
     let account = request.bind_dn.as_deref().map(|dn| LoginAccount { dn, password });
     let facts = survey::survey(config, account, scope, request.is_before_start, request.within).await?;

@@ -69,6 +69,7 @@ use reader::SettingReader;
 pub use status::StatusConfig;
 pub use strings::{Environment, Layered, NotUnicode, StringMap, Strings, TextOrigin};
 pub use tls::{TlsConfig, TlsFiles};
+pub(crate) use traces::decoded;
 pub use traces::{TraceConfig, TraceSampler};
 
 /// The exit code for a configuration that cannot be used: `EX_USAGE` of sysexits.h.

@@ -17,6 +17,7 @@ mod profiles;
 mod report;
 pub mod rules;
 mod search;
+mod secret;
 mod target;
 mod time_limit;
 

@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("logging", &["config", "terminal"], &[]),
     ("clock", &[], &[]),
     ("terminal", &[], &[]),
+    ("machine_memory", &[], &[]),
     (
         "traces",
         &["config", "logging"],
@@ -34,7 +35,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     // Asks authentik as the server would, but is not a server.
     (
         "check",
-        &["config", "outpost", "terminal"],
+        &["config", "machine_memory", "outpost", "terminal"],
         &["akldap_authentik", "akldap_ldap"],
     ),
     // A client of two servers, and of nothing here but the codec.
@@ -51,7 +52,14 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     (
         "server",
         &[
-            "clock", "config", "logging", "metrics", "outpost", "terminal", "traces",
+            "clock",
+            "config",
+            "logging",
+            "machine_memory",
+            "metrics",
+            "outpost",
+            "terminal",
+            "traces",
         ],
         LAYERS,
     ),

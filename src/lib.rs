@@ -39,6 +39,7 @@ mod clock;
 pub mod config;
 pub mod diff;
 pub mod logging;
+mod machine_memory;
 pub mod metrics;
 pub mod outpost;
 pub mod server;

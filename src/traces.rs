@@ -16,7 +16,7 @@ use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttp
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 
-use crate::config::{TraceConfig, TraceSampler};
+use crate::config::{TraceConfig, TraceSampler, decoded};
 use crate::logging::audit::RequestId;
 
 pub use error::TraceError;
@@ -74,7 +74,15 @@ pub fn start(config: &TraceConfig, version: &'static str) -> Result<(), TraceErr
 
 /// Who sends them. The library reads `OTEL_RESOURCE_ATTRIBUTES`.
 fn resource(name: Option<&str>, version: &'static str) -> Resource {
-    let own = || Resource::builder().with_attribute(KeyValue::new("service.version", version));
+    let builder = || Resource::builder().with_attribute(KeyValue::new("service.version", version));
+    // The library leaves values as they are written, which is percent-encoded as in W3C Baggage.
+    let plain: Vec<KeyValue> = builder()
+        .build()
+        .iter()
+        .filter(|(_, value)| value.as_str().contains('%'))
+        .map(|(key, value)| KeyValue::new(key.clone(), decoded(&value.as_str())))
+        .collect();
+    let own = || builder().with_attributes(plain.iter().cloned());
     let found = own().build();
     let is_named = found
         .get(&Key::from_static_str("service.name"))

@@ -1,7 +1,7 @@
 //! Which check names an error: what went wrong decides about the fix, not the call in which it did. Must not ask anybody.
 
-use akldap_authentik::flow::FlowError;
-use akldap_authentik::{ApiError, Unreachable};
+use akldap_authentik::flow::{FirstStage, FlowError};
+use akldap_authentik::{ApiError, AssignedProvider, Unreachable};
 
 use akldap_authentik::events::Disconnect;
 
@@ -78,6 +78,12 @@ fn said_at_first(error: &ApiError) -> String {
             format!(
                 "{error}: another service may be answering at AUTHENTIK_HOST, or a proxy may change authentik's answers"
             )
+        }
+        // It needs no permission: whoever refuses it is not authentik, whatever the refusal looks like.
+        ApiError::Status {
+            status: 401 | 403, ..
+        } => {
+            format!("{error}: a proxy or firewall in front of authentik may refuse this server's requests")
         }
         error => said(error),
     }
@@ -180,8 +186,64 @@ pub(super) fn without_providers(facts: &Facts) -> Verdict {
     match &facts.providers {
         None => after("AK202"),
         Some(Err(error)) => after(code_of(error).unwrap_or("AK204")),
-        Some(Ok(_)) => after("AK301"),
+        Some(Ok(_)) if !facts.unreadable_providers.is_empty() => after("AK303"),
+        Some(Ok(_)) => {
+            let mut hidden = hidden_providers(facts).into_iter();
+            after(match hidden.next() {
+                None => "AK301",
+                Some(first) if first.is_forbidden() || hidden.any(|other| other.is_forbidden()) => "AK204",
+                Some(_) => "AK302",
+            })
+        }
     }
+}
+
+/// Of what a first stage shows, when there is none.
+pub(super) fn unseen_flow(facts: &Facts) -> Verdict {
+    if facts.flows.is_empty() {
+        return without_providers(facts);
+    }
+    let errors = facts.flows.iter().filter_map(|flow| flow.first.as_ref().err());
+    after(errors.filter_map(code_of_flow).next().unwrap_or("AK501"))
+}
+
+/// A provider of the outpost that authentik does not show among the LDAP providers.
+pub(super) struct HiddenProvider<'f> {
+    /// Its number.
+    pub pk: i64,
+    /// What the outpost's own answer says of it.
+    pub assigned: Option<&'f AssignedProvider>,
+}
+
+impl HiddenProvider<'_> {
+    /// Whether it has an application: then it is the permission that is missing.
+    pub(super) fn is_forbidden(&self) -> bool {
+        self.assigned
+            .is_some_and(|assigned| assigned.application().is_some())
+    }
+}
+
+/// The providers of the outpost that are not shown.
+pub(super) fn hidden_providers(facts: &Facts) -> Vec<HiddenProvider<'_>> {
+    let (Some(Ok(choice)), Some(Ok(providers))) = (&facts.outpost, &facts.providers) else {
+        return Vec::new();
+    };
+    let outpost = &choice.outpost;
+    let is_shown = |pk: i64| {
+        let named = facts
+            .unreadable_providers
+            .iter()
+            .filter_map(|row| row.pk.as_deref());
+        providers.iter().any(|provider| provider.pk == pk)
+            || named.into_iter().any(|number| number == pk.to_string())
+    };
+    let hidden = outpost.providers.iter().filter(|pk| !is_shown(**pk));
+    hidden
+        .map(|pk| HiddenProvider {
+            pk: *pk,
+            assigned: outpost.assigned.iter().find(|assigned| assigned.pk == *pk),
+        })
+        .collect()
 }
 
 /// As [`flow_errors`] names it.
@@ -200,9 +262,16 @@ pub(super) fn obstacle(facts: &Facts) -> Option<&'static str> {
     match first.component.as_str() {
         DENIED => Some("AK502"),
         IDENTIFICATION if first.has_captcha => Some("AK504"),
+        IDENTIFICATION if !takes_user_name(first) => Some("AK514"),
         IDENTIFICATION => None,
         _ => Some("AK503"),
     }
+}
+
+/// Whether somebody can be named by the user name, as far as authentik says.
+pub(super) fn takes_user_name(first: &FirstStage) -> bool {
+    let fields = first.user_fields.as_ref();
+    fields.is_none_or(|fields| fields.iter().any(|field| field == "username"))
 }
 
 /// Every error of a flow, with what was asked for.
@@ -235,6 +304,10 @@ fn call_errors(facts: &Facts) -> Vec<(&'static str, &ApiError)> {
         of(RELEASE, facts.release.as_ref()),
         of("the providers", facts.providers.as_ref()),
         of("access", account.and_then(|account| account.access.as_ref())),
+        of(
+            "whose login it is",
+            account.and_then(|account| account.owner.as_ref()),
+        ),
     ]
     .into_iter()
     .flatten()

@@ -3,6 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use akldap_authentik::pem;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -19,6 +21,8 @@ pub(super) struct Certificate {
     pub broken: Option<String>,
     /// What is wrong with the key.
     pub key_problem: Option<String>,
+    /// The subject of the certificate in the chain that the key belongs to, if that is not the first one.
+    pub misplaced: Option<String>,
     /// Names and addresses it is for.
     pub names: Vec<String>,
     /// When it is valid.
@@ -56,6 +60,8 @@ pub(super) struct IssuerCertificate {
     pub subject: String,
     /// When it is valid.
     pub valid: Validity,
+    /// Whether it may issue certificates.
+    pub is_authority: bool,
     /// Whether it issued itself, as roots do, which clients need not be sent.
     pub is_root: bool,
 }
@@ -97,6 +103,7 @@ impl Certificate {
             return found;
         }
         Self {
+            misplaced: misplaced(&chain, key_pem),
             key_problem: certified_key(chain_pem, key_pem).err().map(|error| match error {
                 // What to choose in authentik is another check's to say.
                 CertificateError::NoKey => "it has no private key".to_owned(),
@@ -121,12 +128,14 @@ impl Certificate {
         let issuer = |certificate: &X509Certificate<'_>| IssuerCertificate {
             subject: certificate.subject().to_string(),
             valid: Validity::of(certificate),
+            is_authority: certificate.is_ca(),
             is_root: certificate.issuer() == certificate.subject(),
         };
         let follows = parsed.iter().zip(parsed.iter().skip(1));
         Self {
             broken: None,
             key_problem: None,
+            misplaced: None,
             names: names(leaf),
             valid: Validity::of(leaf),
             issuers: issuers.iter().map(issuer).collect(),
@@ -143,12 +152,14 @@ impl Certificate {
             (whose, &issuer.valid, issuer.is_root)
         });
         let problem = |(what, valid, is_root): (String, &Validity, bool)| {
+            let left = valid.until.saturating_sub(seconds(now));
+            let span = span(left);
             let (is_fault, told) = match valid.days_left(now) {
                 _ if valid.is_to_come(now) => (true, format!("{what} is not valid yet")),
                 // Clients that know a newer one do not look at it.
-                left @ ..0 if is_root => (false, format!("{what}, a root, expired {} days ago", -left)),
-                left @ ..0 => (true, format!("{what} expired {} days ago", -left)),
-                left @ 0..DAYS if !is_root => (false, format!("{what} has {left} days left")),
+                ..0 if is_root => (false, format!("{what}, a root, expired {span} ago")),
+                ..0 => (true, format!("{what} expired {span} ago")),
+                0..DAYS if !is_root => (false, format!("{what} has {span} left")),
                 _ => return None,
             };
             Some(DateProblem { is_fault, told })
@@ -164,6 +175,31 @@ impl Certificate {
                 || wildcard.is_some_and(|(domain, (_, below))| domain.eq_ignore_ascii_case(below))
         })
     }
+}
+
+/// The certificate of a chain, other than the first, that a key belongs to: its subject.
+fn misplaced(chain: &[CertificateDer<'_>], key_pem: &[u8]) -> Option<String> {
+    let mut others = chain.iter().skip(1);
+    let its = others.find(|octets| {
+        let pem = format!(
+            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+            STANDARD.encode(octets)
+        );
+        certified_key(pem.as_bytes(), key_pem).is_ok()
+    })?;
+    let (_, certificate) = X509Certificate::from_der(its).ok()?;
+    Some(certificate.subject().to_string())
+}
+
+/// A number of seconds, whatever its sign, in whole days, or in hours where it is less.
+fn span(seconds: i64) -> String {
+    const HOUR: u64 = 60 * 60;
+    let (number, unit) = match seconds.unsigned_abs() {
+        less if less < HOUR => return "less than an hour".to_owned(),
+        less if less < 24 * HOUR => (less / HOUR, "hour"),
+        more => (more / (24 * HOUR), "day"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }
 
 fn seconds(time: SystemTime) -> i64 {

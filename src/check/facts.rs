@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use akldap_authentik::events::Disconnect;
 use akldap_authentik::flow::{FirstStage, FlowError, Rejection};
-use akldap_authentik::{AccessCheck, ApiError, LdapProvider, OutpostChoice};
+use akldap_authentik::{AccessCheck, ApiError, LdapProvider, OutpostChoice, RowWarning};
 
 use super::certificate::Certificate;
 use super::spoken::Spoken;
@@ -31,6 +31,10 @@ pub(super) struct Facts {
     pub release: Option<Result<String, ApiError>>,
     /// The providers that authentik shows to the outpost.
     pub providers: Option<Result<Vec<LdapProvider>, ApiError>>,
+    /// Those that it shows with a field that cannot be read.
+    pub unreadable_providers: Vec<RowWarning>,
+    /// Pairs of providers of which the base DN of the first is in a container of the second.
+    pub base_in_container: Vec<(String, String)>,
     /// The certificate of each of them; none is looked at if one in files is served in their place.
     pub certificates: Vec<CertificateFacts>,
     /// The certificate in files.
@@ -50,6 +54,8 @@ pub(super) struct Facts {
     pub events: Option<Result<(), Disconnect>>,
     /// This machine.
     pub machine: MachineFacts,
+    /// The memory that this process may use, in octets, as far as it is known.
+    pub memory: Option<u64>,
     /// Looking was ended after this time, with a question open.
     pub cut_short: Option<Duration>,
 }
@@ -124,6 +130,8 @@ pub(super) struct AccountFacts {
     pub stages: Vec<String>,
     /// How the flow ended.
     pub login: Option<Result<LoginEnd, FlowError>>,
+    /// Whether authentik says whose login it is.
+    pub owner: Option<Result<(), ApiError>>,
     /// What authentik says about the account's access.
     pub access: Option<Result<AccessCheck, ApiError>>,
     /// Whether the unbind flow ended the session; `None` if there is no such flow.
@@ -137,6 +145,19 @@ pub(super) enum LoginEnd {
     Done,
     /// Nobody is.
     Rejected(Rejection),
+}
+
+/// A list of which the end was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CutOffList {
+    /// Of what.
+    pub what: &'static str,
+    /// Rows that came.
+    pub received: u64,
+    /// Rows there are, as authentik counts them.
+    pub listed: u64,
+    /// How long the lists were read.
+    pub within: Duration,
 }
 
 /// What the lists of users and groups showed.
@@ -158,17 +179,22 @@ pub(super) struct People {
     pub has_more_pages: bool,
     /// How long the first page took.
     pub took: Duration,
-    /// Whether all pages were read.
-    pub is_complete: bool,
+    /// The lists that were not read to their end, because it would have taken too long.
+    pub cut_off: Vec<CutOffList>,
     /// Rows that could not be read.
     pub unreadable: Vec<String>,
     /// Users with the same uidNumber, groups with the same gidNumber: the number and two names.
     pub same_numbers: Vec<(&'static str, i64, String, String)>,
     /// Numbers outside the range where they are expected: the attribute, the number, whose it is, and the range.
     pub outside_range: Vec<(&'static str, i64, String, String)>,
+    /// Names that are empty, or somebody else's in another spelling.
+    pub doubtful_names: Vec<String>,
     /// How many names need escaping in a DN, and one of them.
     pub escaped: (usize, String),
 }
+
+/// A port: its name, its address, and what is wrong with it.
+pub(super) type PortFacts = (&'static str, SocketAddr, Option<String>);
 
 /// This machine.
 #[derive(Clone, Debug, Default)]
@@ -176,7 +202,7 @@ pub(super) struct MachineFacts {
     /// The server has not been started yet, so that its ports must be free.
     pub is_before_start: bool,
     /// Each port: its name, its address, and why it cannot be listened on or, once the server runs, is not the server's.
-    pub ports: Vec<(&'static str, SocketAddr, Option<String>)>,
+    pub ports: Vec<PortFacts>,
     /// The most open files this process may have; `None` for no limit.
     pub open_files: Option<u64>,
     /// The most connections the server should have.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use akldap_authentik::{Group, User};
-use akldap_ldap::dn;
+use akldap_ldap::{dn, text};
 use serde_json::Value;
 
 use super::facts::People;
@@ -21,6 +21,7 @@ pub(super) struct Tally {
     /// What was seen so far.
     pub people: People,
     numbers: HashMap<(&'static str, i64), String>,
+    names: HashMap<(&'static str, Vec<u8>), String>,
     uid_start: i64,
     gid_start: i64,
     config: Option<Arc<ProviderConfig>>,
@@ -52,7 +53,7 @@ impl Tally {
                     .map(ToString::to_string)
             });
         }
-        self.name(&user.username);
+        self.name("user", &user.username);
         let groups = u64::try_from(user.groups.len()).unwrap_or(u64::MAX);
         self.people.memberships = self.people.memberships.saturating_add(groups);
     }
@@ -72,7 +73,7 @@ impl Tally {
                     .map(ToString::to_string)
             });
         }
-        self.name(&group.name);
+        self.name("group", &group.name);
     }
 
     /// Notes a number; `missed` names the range where it is expected, if it is elsewhere.
@@ -111,13 +112,34 @@ impl Tally {
         }
     }
 
-    fn name(&mut self, name: &str) {
+    fn name(&mut self, what: &'static str, name: &str) {
+        if self.people.doubtful_names.len() < TOLD
+            && let Some(problem) = self.doubt(what, name)
+        {
+            self.people.doubtful_names.push(problem);
+        }
         if dn::escape(name.as_bytes()) != name.as_bytes() {
             let (count, first) = &mut self.people.escaped;
             if *count == 0 {
                 name.clone_into(first);
             }
             *count += 1;
+        }
+    }
+
+    /// What is wrong with a name. One that comes again in the same spelling is the same row on another page.
+    fn doubt(&mut self, what: &'static str, name: &str) -> Option<String> {
+        if name.is_empty() {
+            return Some(format!("a {what} has no name"));
+        }
+        let key = (what, text::fold(name.as_bytes()).into_owned());
+        match self.names.get(&key) {
+            Some(other) => (other != name).then(|| format!("the {what}s {other:?} and {name:?}")),
+            None if self.names.len() < MOST => {
+                self.names.insert(key, name.to_owned());
+                None
+            }
+            None => None,
         }
     }
 }
@@ -135,6 +157,21 @@ fn custom(attributes: &str, name: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_are_alike_or_empty_are_noted() {
+        let mut tally = Tally::default();
+        for (pk, name) in [(1, "alice"), (2, "ALICE"), (3, ""), (4, "bob")] {
+            let user = format!(r#"{{"pk":{pk},"username":"{name}"}}"#);
+            tally.add_user(&serde_json::from_str(&user).expect("a user"));
+        }
+        let group = r#"{"pk":"x","num_pk":1,"name":"bob"}"#;
+        tally.add_group(&serde_json::from_str(group).expect("a group"));
+        assert_eq!(
+            tally.people.doubtful_names,
+            ["the users \"alice\" and \"ALICE\"", "a user has no name"]
+        );
+    }
 
     #[test]
     fn doubles_and_odd_names_are_counted() {
@@ -166,6 +203,7 @@ mod tests {
                 ("gidNumber", 4005, "g".to_owned(), "h".to_owned())
             ]
         );
+        assert_eq!(people.doubtful_names, [""; 0]);
         assert_eq!(people.escaped, (1, "Doe, John".to_owned()));
         assert_eq!(people.memberships, 8);
         assert_eq!((people.users_read, people.groups_read), (4, 2));

@@ -13,6 +13,11 @@ pub(super) struct PromisedRows {
 }
 
 impl PromisedRows {
+    /// The rows that came.
+    pub(super) fn received(&self) -> u64 {
+        self.received
+    }
+
     /// Counts the rows of the next page.
     ///
     /// # Errors

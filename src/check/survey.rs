@@ -20,10 +20,13 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::facts::{AccountFacts, Facts, FlowFacts, LoginEnd, MachineFacts, People, SettingsFacts};
+use super::nested;
 use crate::config::{Config, ConfigWarning};
+use crate::machine_memory;
 use crate::outpost::bind::account::named_account;
 
-/// How long the lists are read: what a survey costs authentik has a limit. What was not read is reported.
+/// How long the lists are read unless it is said how long everything may take: what a survey costs authentik has a limit. What was not
+/// read is reported.
 const LIST_LIMIT: Duration = Duration::from_secs(60);
 /// How long the stream of events may take to open.
 const EVENTS_LIMIT: Duration = Duration::from_secs(15);
@@ -52,6 +55,8 @@ pub(super) struct Extras {
     pub events: bool,
     /// This machine.
     pub machine: bool,
+    /// How long the lists are read, where that is said.
+    pub list_limit: Option<Duration>,
 }
 
 /// Looks at everything in `scope`.
@@ -81,6 +86,8 @@ pub(super) async fn survey(
         outpost: None,
         release: None,
         providers: None,
+        unreadable_providers: Vec::new(),
+        base_in_container: Vec::new(),
         certificates: Vec::new(),
         files: None,
         flows: Vec::new(),
@@ -91,6 +98,7 @@ pub(super) async fn survey(
         people: People::default(),
         events: None,
         machine: MachineFacts::default(),
+        memory: machine_memory::usable(),
         cut_short: None,
     };
     let machine = async {
@@ -151,11 +159,16 @@ async fn ask(
     let Some(Ok(outpost)) = facts.outpost.clone() else {
         return;
     };
-    facts.providers = Some(client.ldap_providers().await.map(|(providers, _)| providers));
+    facts.providers = Some(client.ldap_providers().await.map(|(providers, unreadable)| {
+        let unreadable = unreadable.into_iter();
+        facts.unreadable_providers = unreadable.filter(|row| row.row_skipped).collect();
+        providers
+    }));
     let providers = match &facts.providers {
         Some(Ok(providers)) => providers.clone(),
         _ => Vec::new(),
     };
+    facts.base_in_container = nested::in_containers(&providers, &config.providers);
     if scope.certificates && config.tls.files.is_none() {
         for provider in &providers {
             facts.certificates.push(certificates::of(client, provider).await);
@@ -175,7 +188,9 @@ async fn ask(
         facts.account = Some(log_in(client, &providers, given, config).await);
     }
     // Half of the time that is given: what else is to be asked needs some too.
-    let limit = within.map_or(LIST_LIMIT, |within| LIST_LIMIT.min(within / 2));
+    let limit = scope
+        .list_limit
+        .unwrap_or_else(|| within.map_or(LIST_LIMIT, |within| within / 2));
     lists::read(client, config, &providers, scope.people.then_some(limit), facts).await;
     if scope.events {
         facts.events = Some(hear(client, &outpost.outpost.pk).await);
@@ -261,6 +276,7 @@ async fn log_in(
             facts.login = Some(Ok(LoginEnd::Done));
             let slug = &provider.application_slug;
             facts.access = Some(client.check_access(&session, provider.pk, slug, Some(SELF)).await);
+            facts.owner = Some(client.users_me(&session, Some(SELF)).await.map(drop));
             if let Some(slug) = &provider.unbind_flow_slug {
                 let unbound = executor.execute_unbind(&session, slug, SELF).await;
                 facts.logged_out = Some(unbound.map(|unbound| unbound.logged_out));

@@ -23,6 +23,8 @@ const FAULTS: u8 = 1;
 const COULD_NOT_LOOK: u8 = 2;
 /// The wait between two surveys.
 const PAUSE: Duration = Duration::from_secs(2);
+/// A survey is not worth beginning if less time than this is left.
+const LEAST: Duration = Duration::from_millis(200);
 
 /// What is checked.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -98,6 +100,7 @@ async fn look(arguments: &CheckArgs, flags: &Flags) -> Result<(String, bool), St
         areas: arguments.only.clone(),
         bind_dn: arguments.bind_dn.clone(),
         within: None,
+        list_limit: None,
     };
     let mut last: Option<Report> = None;
     loop {
@@ -110,13 +113,15 @@ async fn look(arguments: &CheckArgs, flags: &Flags) -> Result<(String, bool), St
         let report = check::run(&config, &request, &password)
             .await
             .map_err(|error| error.to_string())?;
+        let is_over = report.is_cut_short;
         // What time was left for says less than what was seen before.
         let report = match last {
-            Some(last) if report.is_cut_short => last,
+            Some(last) if is_over => last,
             _ => report,
         };
         let is_well = report.is_well();
-        if is_well || began.elapsed() + PAUSE >= patience {
+        let left = patience.saturating_sub(began.elapsed());
+        if is_well || is_over || left < LEAST {
             let text = if arguments.json {
                 terminal::json(&report.json())
             } else {
@@ -125,7 +130,7 @@ async fn look(arguments: &CheckArgs, flags: &Flags) -> Result<(String, bool), St
             return Ok((text, is_well));
         }
         last = Some(report);
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(PAUSE.min(left / 2)).await;
     }
 }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::config::{Config, ConfigError, Environment, Layered, LogFormat, NotUnicode, StringMap, Strings};
 use crate::logging;
 use crate::server::{Server, StartError};
+use crate::traces;
 use akldap_simulator::{
     Certificate, Cost, Directory, Options, REPORT_USERS, Simulator, demo_secrets, totp_code,
 };
@@ -64,7 +65,9 @@ pub async fn run(arguments: &DemoArgs, flags: &Flags) -> anyhow::Result<()> {
     // A demo is watched by a person, wherever its output goes.
     config.log.format.get_or_insert(LogFormat::Text);
     let log = logging::init(config.log)?;
+    let traces_config = config.traces.clone();
     open_files::raise();
+    traces::start(&traces_config, env!("CARGO_PKG_VERSION"))?;
     let authority = CaFile::write().context("cannot write the certificate authority of the demo")?;
     let server = Server::start(config, Some(log)).await.map_err(named_by_flags)?;
     tokio::time::timeout(PATIENCE, ready(&server))
@@ -74,6 +77,8 @@ pub async fn run(arguments: &DemoArgs, flags: &Flags) -> anyhow::Result<()> {
     wait_for_end(&server, &mut signals).await;
     server.shutdown().await;
     simulator.shutdown().await;
+    // It waits, and so does not belong in a thread of the runtime.
+    let _ = tokio::task::spawn_blocking(traces::finish).await;
     say("\nThe demo has ended and has left nothing behind.");
     Ok(())
 }
@@ -272,6 +277,7 @@ fn greeting(arguments: &DemoArgs, server: &Server, simulator: &Simulator, author
 
 {users} users and {groups} groups below {BASE}, from a simulated authentik.
 LDAP and StartTLS on {ldap}, LDAPS on {ldaps}, HTTP on {http} (/metrics, /ready).
+The simulated authentik is at {host}, and its outpost has the token {token}.
 Every password is demo-<username>. `ldapservice` may search everything; everybody else sees only themselves.
 {people}The certificate is for localhost and 127.0.0.1; its CA is in {authority} until the demo ends.
 
@@ -282,8 +288,11 @@ To paste:
   LDAPTLS_CACERT={authority} ldapsearch -ZZ -x -H ldap://127.0.0.1:{ldap_port} -b '' -s base
   LDAPTLS_CACERT={authority} ldapsearch -x -H ldaps://127.0.0.1:{ldaps_port} -b '' -s base
   curl http://{http}/ready
+  AUTHENTIK_HOST={host} AUTHENTIK_TOKEN={token} akldap check --pre --only token --only flows
 
 Ctrl-C ends it.",
+        host = simulator.url(),
+        token = simulator.token(),
         ldap_port = ldap.port(),
         ldaps_port = ldaps.port(),
     )

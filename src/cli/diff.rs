@@ -55,7 +55,7 @@ pub struct DiffArgs {
     /// keycloak, mail, nextcloud, nslcd, proxmox, sssd
     #[arg(long, value_name = "CLIENT")]
     pub profile: Vec<String>,
-    /// Leave out a kind of difference: attribute, closed, code, dn, missing, more, order, spelling; may be repeated
+    /// Leave out a kind of difference: attribute, closed, code, dn, missing, more, order, reference, spelling; may be repeated
     #[arg(long, value_name = "KIND", value_parser = kind)]
     pub ignore: Vec<DifferenceKind>,
     /// The most entries per search whose differences are reported

@@ -231,7 +231,8 @@ fn pairs(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn decoded(value: &str) -> String {
+/// What is written with percent signs.
+pub(crate) fn decoded(value: &str) -> String {
     // A plus is a plus here, not a blank.
     let query = format!("v={}", value.replace('+', "%2B").replace('&', "%26"));
     url::form_urlencoded::parse(query.as_bytes())

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use akldap_ldap::control::PagedResults;
 
-use super::connection::{ClientConnection, ConnectionError, OperationEnd, ReceivedEntry};
+use super::connection::{ClientConnection, ConnectionError, OperationEnd, Received, ReceivedEntry};
 use super::name;
 use super::search::ComparedSearch;
 use super::target::Target;
@@ -18,6 +18,9 @@ const MAX_ENTRIES: usize = 10_000_000;
 const MAX_PAGES: usize = 1_000_000;
 /// The most pages in a row without an entry. RFC 2696 allows them, and some servers send a few where a filter lets little through.
 const MAX_EMPTY_PAGES: usize = 1000;
+
+/// The most octets of references to other servers in one answer. A server has a few.
+const MAX_REFERRED: usize = 16 * 1024 * 1024;
 
 /// The mark of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub(super) type NameHash = u128;
 pub(super) struct SearchAnswer {
     /// The entries, in the order they came.
     pub marks: Vec<Mark>,
+    /// The URLs of its references to other servers, those of one reference together.
+    pub references: Vec<Vec<u8>>,
     /// How it ended; `None` if the connection ended before.
     pub outcome: Option<OperationEnd>,
     /// Whether the server hung up then.
@@ -155,11 +160,28 @@ impl<'a> AskedServer<'a> {
             size,
             cookie: Vec::new(),
         });
-        let (mut pages, mut empty_pages) = (0, 0);
+        let (mut pages, mut empty_pages, mut referred) = (0, 0, 0);
         loop {
             let before = answer.marks.len();
-            let marks = &mut answer.marks;
-            let found = connection.search(&request, page.as_ref(), |entry| {
+            let (marks, references) = (&mut answer.marks, &mut answer.references);
+            let found = connection.search(&request, page.as_ref(), |received| {
+                if self.time.is_up() {
+                    return Err(ConnectionError::Late {
+                        limit: self.time.whole,
+                    });
+                }
+                let entry = match received {
+                    Received::Entry(entry) => entry,
+                    Received::Reference(urls) => {
+                        referred += urls.len();
+                        if referred > MAX_REFERRED {
+                            let limit = format!("more than {MAX_REFERRED} octets of references");
+                            return Err(ConnectionError::Malformed(limit));
+                        }
+                        references.push(urls);
+                        return Ok(());
+                    }
+                };
                 if marks.len() >= MAX_ENTRIES {
                     let limit = format!("more than {MAX_ENTRIES} entries; choose a smaller base");
                     return Err(ConnectionError::Malformed(limit));
@@ -361,6 +383,75 @@ mod tests {
         let search = ComparedSearch::parse("all", "ldap:///dc=a??sub").expect("a search");
         let error = server.ask(&search, |_, _| {}).await.expect_err("time is up");
         assert!(matches!(error, ConnectionError::Late { .. }), "{error}");
+    }
+
+    /// A server that never stops is never waited for either, so that no timer is looked at.
+    #[tokio::test]
+    async fn nothing_is_taken_any_more_when_time_is_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let mut received = BytesMut::new();
+            let _ = stream.read_buf(&mut received).await;
+            let _ = stream.write_all(&answer_to(&received)).await;
+            let mut entry = Vec::new();
+            ber::write_constructed(&mut entry, ber::SEQUENCE, |out| {
+                ber::write_integer(out, ber::INTEGER, 2);
+                ber::write_constructed(out, 0x64, |out| {
+                    ber::write_element(out, ber::OCTET_STRING, b"cn=a");
+                    ber::write_constructed(out, ber::SEQUENCE, |_| {});
+                });
+            });
+            let entries = entry.repeat(4096);
+            while stream.write_all(&entries).await.is_ok() {}
+        });
+        let target = Target::parse(&format!("ldap://{address}"), false).expect("a URI");
+        let time = TimeLimit::of(Duration::from_millis(300));
+        let mut server = AskedServer::new(&target, "cn=a", b"secret", time);
+        let search = ComparedSearch::parse("all", "ldap:///dc=a??sub").expect("a search");
+        let mut late = 0;
+        let error = server
+            .ask(&search, |_, _| late += usize::from(time.is_up()))
+            .await
+            .expect_err("time is up");
+        assert!(matches!(error, ConnectionError::Late { .. }), "{error}");
+        // It may be up between the look at the clock and this one.
+        assert!(late <= 1, "{late}");
+    }
+
+    /// What one server names and the other does not is a difference.
+    #[tokio::test]
+    async fn references_to_other_servers_are_part_of_an_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let mut received = BytesMut::new();
+            while stream.read_buf(&mut received).await.is_ok_and(|read| read > 0) {
+                while let Ok(Frame::Complete { length }) = frame::split(&received, 4096) {
+                    let request = received.split_to(length);
+                    let mut answer = Vec::new();
+                    if request.get(5) == Some(&0x63) {
+                        ber::write_constructed(&mut answer, ber::SEQUENCE, |out| {
+                            ber::write_integer(out, ber::INTEGER, 2);
+                            ber::write_constructed(out, 0x73, |out| {
+                                ber::write_element(out, ber::OCTET_STRING, b"ldap://b/");
+                                ber::write_element(out, ber::OCTET_STRING, b"ldap://a/");
+                            });
+                        });
+                    }
+                    answer.extend(answer_to(&request));
+                    let _ = stream.write_all(&answer).await;
+                }
+            }
+        });
+        let target = Target::parse(&format!("ldap://{address}"), false).expect("a URI");
+        let mut server = AskedServer::new(&target, "cn=a", b"secret", TimeLimit::of(Duration::MAX));
+        let search = ComparedSearch::parse("all", "ldap:///dc=a??sub").expect("a search");
+        let answer = server.ask(&search, |_, _| {}).await.expect("an answer");
+        assert_eq!(answer.references, [b"ldap://a/ ldap://b/".to_vec()]);
+        assert_eq!((answer.marks.len(), answer.code()), (0, Some(0)));
     }
 
     #[test]

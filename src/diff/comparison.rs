@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::answer::{AskedServer, Mark, NameHash, SearchAnswer};
 use super::connection::{ConnectionError, ReceivedEntry};
-use super::difference::{Difference, between};
+use super::difference::{Difference, between, between_references};
 use super::search::ComparedSearch;
 
 /// Which of the two.
@@ -99,6 +99,8 @@ pub(super) async fn compare(
         let ours = our_answer.closed;
         comparison.differences.push(Difference::Closed { ours });
     }
+    let references = between_references(&our_answer.references, &their_answer.references);
+    comparison.differences.extend(references);
     let told: Vec<NameHash> = matching.different.into_iter().take(most).collect();
     let mut wanted: HashSet<NameHash> = told.iter().copied().collect();
     wanted.extend(matching.order.iter().flat_map(|(here, there)| [*here, *there]));

@@ -165,6 +165,15 @@ pub struct ReceivedEntry {
     pub attributes: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
 }
 
+/// What a search finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    /// An entry.
+    Entry(ReceivedEntry),
+    /// The URLs at which another server is to be asked, with blanks in between.
+    Reference(Vec<u8>),
+}
+
 #[cfg(test)]
 impl ReceivedEntry {
     /// An entry with these attributes.
@@ -306,7 +315,7 @@ impl ClientConnection {
         }
     }
 
-    /// Sends a search, given with its protocolOp tag, and passes on its entries one by one.
+    /// Sends a search, given with its protocolOp tag, and passes on what is found, one by one.
     ///
     /// # Errors
     /// When the connection ends before the answer does, or what comes is not LDAP.
@@ -314,7 +323,7 @@ impl ClientConnection {
         &mut self,
         request: &[u8],
         page: Option<&PagedResults>,
-        mut each: impl FnMut(ReceivedEntry) -> Result<(), ConnectionError>,
+        mut each: impl FnMut(Received) -> Result<(), ConnectionError>,
     ) -> Result<OperationEnd, ConnectionError> {
         let value = page.map(PagedResults::encode);
         let paged = value.as_deref().map(|value| Control {
@@ -329,11 +338,12 @@ impl ClientConnection {
             .await?;
         loop {
             let message = self.receive(awaited).await?;
+            // What has arrived is read without waiting: a server that is fast enough would keep everything else from its turn.
+            tokio::task::consume_budget().await;
             match message.tag {
                 _ if message.id != id => return Err(self.unasked(&message)),
-                SEARCH_ENTRY => each(read_entry(&message.contents)?)?,
-                // Nothing here follows referrals.
-                SEARCH_REFERENCE => {}
+                SEARCH_ENTRY => each(Received::Entry(read_entry(&message.contents)?))?,
+                SEARCH_REFERENCE => each(Received::Reference(read_reference(&message.contents)?))?,
                 SEARCH_DONE => return read_outcome(&message),
                 _ => return Err(self.unasked(&message)),
             }
@@ -449,6 +459,18 @@ fn read_entry(contents: &[u8]) -> Result<ReceivedEntry, BerError> {
         entry.attributes.push((name, values));
     }
     Ok(entry)
+}
+
+/// The URLs of a reference, sorted, with blanks in between.
+fn read_reference(contents: &[u8]) -> Result<Vec<u8>, BerError> {
+    let mut reader = Reader::new(contents);
+    let mut urls: Vec<&[u8]> = Vec::new();
+    while !reader.is_empty() {
+        urls.push(reader.octet_string()?);
+    }
+    // Any of them will do, so that their order means nothing.
+    urls.sort_unstable();
+    Ok(urls.join(&b' '))
 }
 
 fn read_outcome(message: &ServerMessage) -> Result<OperationEnd, ConnectionError> {

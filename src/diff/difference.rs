@@ -19,6 +19,8 @@ pub enum DifferenceKind {
     Attribute,
     /// Two spellings of the name of one attribute.
     Spelling,
+    /// The references to other servers.
+    Reference,
     /// The order of the entries.
     Order,
     /// The result code.
@@ -29,12 +31,13 @@ pub enum DifferenceKind {
 
 impl DifferenceKind {
     /// Every kind, with its name on the command line and in JSON.
-    pub const NAMES: [(Self, &'static str); 8] = [
+    pub const NAMES: [(Self, &'static str); 9] = [
         (Self::Missing, "missing"),
         (Self::More, "more"),
         (Self::Name, "dn"),
         (Self::Attribute, "attribute"),
         (Self::Spelling, "spelling"),
+        (Self::Reference, "reference"),
         (Self::Order, "order"),
         (Self::Code, "code"),
         (Self::Closed, "closed"),
@@ -98,6 +101,13 @@ pub enum Difference {
         /// The attribute's name there.
         theirs: Vec<u8>,
     },
+    /// References to other servers, each by its URLs.
+    Reference {
+        /// What is here only.
+        ours: AttributeValues,
+        /// What is there only.
+        theirs: AttributeValues,
+    },
     /// The first place where the entries that both have come in a different order.
     Order {
         /// The entry that comes here.
@@ -128,6 +138,7 @@ impl Difference {
             Self::Name { .. } => DifferenceKind::Name,
             Self::Attribute { .. } => DifferenceKind::Attribute,
             Self::Spelling { .. } => DifferenceKind::Spelling,
+            Self::Reference { .. } => DifferenceKind::Reference,
             Self::Order { .. } => DifferenceKind::Order,
             Self::Code { .. } => DifferenceKind::Code,
             Self::Closed { .. } => DifferenceKind::Closed,
@@ -139,7 +150,7 @@ impl Difference {
         match self {
             Self::Missing(entry) | Self::More(entry) => Some(&entry.dn),
             Self::Name { ours: dn, .. } | Self::Attribute { dn, .. } | Self::Spelling { dn, .. } => Some(dn),
-            Self::Order { .. } | Self::Code { .. } | Self::Closed { .. } => None,
+            Self::Reference { .. } | Self::Order { .. } | Self::Code { .. } | Self::Closed { .. } => None,
         }
     }
 
@@ -160,8 +171,9 @@ pub(super) fn between(ours: &ReceivedEntry, theirs: &ReceivedEntry) -> Vec<Diffe
     }
     let dn = &ours.dn;
     let none = AttributeValues::new();
-    for (name, values) in &ours.attributes {
-        let other = of_name(theirs, name);
+    // No attribute may be sent twice (RFC 4511 section 4.5.2); one that is has no counterpart.
+    for (place, (name, values)) in ours.attributes.iter().enumerate() {
+        let other = of_name(theirs, name, times_before(ours, place));
         if let Some((spelling, _)) = other
             && spelling != name
         {
@@ -188,8 +200,8 @@ pub(super) fn between(ours: &ReceivedEntry, theirs: &ReceivedEntry) -> Vec<Diffe
             });
         }
     }
-    for (name, values) in &theirs.attributes {
-        if of_name(ours, name).is_none() {
+    for (place, (name, values)) in theirs.attributes.iter().enumerate() {
+        if of_name(ours, name, times_before(theirs, place)).is_none() {
             found.push(Difference::Attribute {
                 dn: dn.clone(),
                 name: name.clone(),
@@ -204,9 +216,30 @@ pub(super) fn between(ours: &ReceivedEntry, theirs: &ReceivedEntry) -> Vec<Diffe
     found
 }
 
-fn of_name<'e>(entry: &'e ReceivedEntry, name: &[u8]) -> Option<&'e (Vec<u8>, AttributeValues)> {
-    let mut attributes = entry.attributes.iter();
-    attributes.find(|(other, _)| other.eq_ignore_ascii_case(name))
+/// The difference between the references of two answers.
+pub(super) fn between_references(ours: &AttributeValues, theirs: &AttributeValues) -> Option<Difference> {
+    let (ours, theirs) = (only_in(ours, theirs), only_in(theirs, ours));
+    (!ours.is_empty() || !theirs.is_empty()).then_some(Difference::Reference { ours, theirs })
+}
+
+/// The attribute of this name that comes after so many others of the name.
+fn of_name<'e>(
+    entry: &'e ReceivedEntry,
+    name: &[u8],
+    before: usize,
+) -> Option<&'e (Vec<u8>, AttributeValues)> {
+    let attributes = entry.attributes.iter();
+    let mut named = attributes.filter(|(other, _)| other.eq_ignore_ascii_case(name));
+    named.nth(before)
+}
+
+/// How many attributes of the same name come before this one.
+fn times_before(entry: &ReceivedEntry, place: usize) -> usize {
+    let name = entry.attributes.get(place).map(|(name, _)| name);
+    let before = entry.attributes.iter().take(place);
+    before
+        .filter(|(other, _)| name.is_some_and(|name| other.eq_ignore_ascii_case(name)))
+        .count()
 }
 
 /// The values of the first list that the second lacks, each as many times as it occurs more often
@@ -267,6 +300,42 @@ mod tests {
 
     fn theirs_of() -> ReceivedEntry {
         ReceivedEntry::of("cn=a", &[("cn", &["a"])])
+    }
+
+    #[test]
+    fn a_reference_that_one_server_lacks_is_a_difference() {
+        let refs = |urls: &[&str]| urls.iter().map(|url| url.as_bytes().to_vec()).collect();
+        let (one, two): (AttributeValues, AttributeValues) =
+            (refs(&["ldap://a"]), refs(&["ldap://b", "ldap://a"]));
+        assert_eq!(between_references(&one, &one), None);
+        let found = between_references(&one, &two).expect("a difference");
+        assert_eq!(found.kind(), DifferenceKind::Reference);
+        let expected = Difference::Reference {
+            ours: refs(&[]),
+            theirs: refs(&["ldap://b"]),
+        };
+        assert_eq!(found, expected);
+    }
+
+    /// No server may send one twice, and one that does says something else than one that does not.
+    #[test]
+    fn an_attribute_that_is_sent_twice_is_another() {
+        let once = ReceivedEntry::of("cn=a", &[("cn", &["a"]), ("mail", &["1"])]);
+        let twice = ReceivedEntry::of("cn=a", &[("cn", &["a"]), ("mail", &["1"]), ("Mail", &["1"])]);
+        assert_eq!(between(&twice, &twice), []);
+        for (ours, theirs) in [(&once, &twice), (&twice, &once)] {
+            let found = between(ours, theirs);
+            let [
+                Difference::Attribute {
+                    name, ours, theirs, ..
+                },
+            ] = found.as_slice()
+            else {
+                panic!("{found:?}")
+            };
+            assert_eq!(name, b"Mail");
+            assert_ne!(ours.is_there, theirs.is_there);
+        }
     }
 
     #[test]

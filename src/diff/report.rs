@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use akldap_directory::password_attributes;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::comparison::Summary;
 use super::connection::{OperationEnd, ReceivedEntry, code_name};
-use super::difference::{Difference, Side};
+use super::difference::{AttributeValues, Difference, Side};
 use super::rules::Rule;
 use super::search::ComparedSearch;
+use super::secret;
 use crate::terminal::{calm, disturbs};
 
 /// A difference that is reported.
@@ -201,6 +201,11 @@ fn write_difference(out: &mut String, difference: &Difference) {
             line(out, "-", "dn", theirs);
             line(out, "+", "dn", ours);
         }
+        Difference::Reference { ours, theirs } => {
+            out.push_str("# references to other servers:\n");
+            theirs.iter().for_each(|urls| line(out, "-", "ref", urls));
+            ours.iter().for_each(|urls| line(out, "+", "ref", urls));
+        }
         Difference::Code { ours, theirs } => {
             let _ = writeln!(
                 out,
@@ -256,7 +261,7 @@ enum ShownFinding {
 }
 
 fn shown(name: &str, value: &[u8]) -> ShownFinding {
-    if password_attributes::index_of(name.as_bytes()).is_some() {
+    if secret::is_secret(name) {
         return ShownFinding::Hidden;
     }
     let text = std::str::from_utf8(value).ok();
@@ -299,6 +304,10 @@ fn finding_json(finding: &SearchFinding) -> Value {
     })
 }
 
+fn references_json(references: &AttributeValues) -> Value {
+    Value::from_iter(references.iter().map(|urls| value_json("ref", urls)))
+}
+
 fn told_json(told: &Told) -> Value {
     let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
     let entry_json = |entry: &ReceivedEntry| {
@@ -328,6 +337,7 @@ fn told_json(told: &Told) -> Value {
         Difference::Attribute {
             name, ours, theirs, ..
         } => (side_json(name, ours), side_json(name, theirs)),
+        Difference::Reference { ours, theirs } => (references_json(ours), references_json(theirs)),
         Difference::Code { ours, theirs } => (json!(outcome_json(ours)), json!(outcome_json(theirs))),
         Difference::Closed { ours } => (Value::from(*ours), Value::from(!*ours)),
     };
@@ -404,10 +414,17 @@ mod tests {
 
     #[test]
     fn passwords_are_not_shown() {
-        let report = report(vec![attribute("userPassword", &["secret-one"], &["secret-two"])]);
-        let text = format!("{}{}", report.text(Detail::default()), report.json());
-        assert!(!text.contains("secret-"), "{text}");
-        assert!(text.contains("-userPassword: # not shown"), "{text}");
+        for name in [
+            "userPassword",
+            "USERPASSWORD;x-a;lang-de",
+            "2.5.4.35",
+            "2.5.4.35;binary",
+        ] {
+            let report = report(vec![attribute(name, &["secret-one"], &["secret-two"])]);
+            let text = format!("{}{}", report.text(Detail::default()), report.json());
+            assert!(!text.contains("secret-"), "{text}");
+            assert!(text.contains(&format!("-{name}: # not shown")), "{text}");
+        }
     }
 
     #[test]

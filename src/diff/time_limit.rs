@@ -27,6 +27,12 @@ impl TimeLimit {
         }
     }
 
+    /// Whether time is up.
+    #[must_use]
+    pub fn is_up(self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
     /// What this comes to, unless time is up before.
     ///
     /// # Errors

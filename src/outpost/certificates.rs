@@ -301,7 +301,7 @@ fn expiry(key: &CertifiedKey) -> Option<i64> {
 
 /// A provider's TLS server name as clients send it (RFC 6066 section 3): a DNS name in its ASCII form, without a
 /// trailing dot. `None`: there is none. `Err`: it cannot be one, and why.
-fn server_name(text: &str) -> Result<Option<String>, &'static str> {
+pub(crate) fn server_name(text: &str) -> Result<Option<String>, &'static str> {
     let name = text.trim().trim_end_matches('.');
     if name.is_empty() {
         return Ok(None);

@@ -14,6 +14,7 @@ use tokio::process::Command;
 
 mod causes;
 mod chains;
+mod overlooked;
 
 /// Whose login is tried unless something else is said.
 const SERVICE: &str = "ldapservice";
@@ -114,6 +115,7 @@ impl SetUp {
             areas: areas.to_vec(),
             bind_dn: Some(self.account.0),
             within: self.within,
+            list_limit: None,
         };
         let report = check::run(&config, &request, self.account.1.as_bytes()).await;
         report.expect("it looks")
@@ -507,13 +509,13 @@ const USER: &str = r#"{"pk":1,"username":"one","attributes":{}}"#;
 async fn a_list_that_does_not_hold_what_it_promises_is_at_fault() {
     for (path, what, page) in [
         (
-            "/core/users/",
+            "/core/users/?",
             "and then a page without any",
             page(100_000, 2, &[]),
         ),
-        ("/core/users/", "it announces another page", page(1, 2, &[USER])),
+        ("/core/users/?", "it announces another page", page(1, 2, &[USER])),
         (
-            "/core/users/",
+            "/core/users/?",
             "it ends after 1 of the 100000 rows",
             page(100_000, 0, &[USER]),
         ),
@@ -792,6 +794,7 @@ async fn by_check_alone_six_faults_become_a_working_set_up() {
         areas: Vec::new(),
         bind_dn: Some(user_dn(SERVICE)),
         within: None,
+        list_limit: None,
     };
     let mut walk = Vec::new();
     loop {

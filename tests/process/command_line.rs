@@ -471,6 +471,16 @@ fn the_demo_says_when_it_is_ready_and_ends_when_told() {
         greeting.contains("30 users") && greeting.contains("ldapsearch"),
         "{greeting}"
     );
+    // What the pages say can be done by hand.
+    let (_, walk) = greeting.split_once("AUTHENTIK_HOST=").unwrap();
+    let (host, rest) = walk.split_once(" AUTHENTIK_TOKEN=").unwrap();
+    let (token, rest) = rest.split_once(' ').unwrap();
+    let arguments: Vec<&str> = rest.lines().next().unwrap().split(' ').skip(1).collect();
+    let (code, told, _) = run(
+        &arguments,
+        &[("AUTHENTIK_HOST", host), ("AUTHENTIK_TOKEN", token)],
+    );
+    assert!(code == Some(0) && told.contains("✔ AK201"), "{told}");
     let (_, authority) = greeting.split_once("LDAPTLS_CACERT=").unwrap();
     let authority = authority.split(' ').next().unwrap().to_owned();
     let written = std::fs::read_to_string(&authority).unwrap();

@@ -1,7 +1,7 @@
 //! Spans of requests, as a collector gets them.
 
 use std::ops::{Deref, DerefMut};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use akldap_simulator::{Directory, Options, Simulator};
@@ -19,6 +19,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 
 /// What a collector was sent.
@@ -230,4 +231,52 @@ async fn a_collector_that_takes_nothing_is_told_once_and_disturbs_nobody() {
     server.signal(Signal::TERM);
     assert_eq!(server.ended(), Some(0));
     assert_eq!(server.count("spans cannot be sent"), 1);
+}
+
+/// As OpenTelemetry writes them: percent-encoded, like W3C Baggage.
+#[tokio::test(flavor = "multi_thread")]
+async fn attributes_of_the_resource_are_decoded() {
+    let (collector, url) = Collector::start().await;
+    let _server = served(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &url),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "deployment.environment=a%20b%2Cc,service.name=my%20ldap",
+        ),
+    ])
+    .await;
+    eventually("a batch", || !collector.batches().is_empty()).await;
+    let batches = collector.batches();
+    let resource = batches[0].resource_spans[0].resource.clone().expect("a resource");
+    assert_eq!(text(&resource.attributes, "deployment.environment"), "a b,c");
+    assert_eq!(text(&resource.attributes, "service.name"), "my ldap");
+}
+
+/// Its help says that the options of the server apply to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_sends_spans_too() {
+    let (collector, url) = Collector::start().await;
+    let temporary = tempfile::tempdir().unwrap();
+    let any = "127.0.0.1:0";
+    let mut demo = tokio::process::Command::new(env!("CARGO_BIN_EXE_akldap"))
+        .args(["demo", "--users", "30", "--groups", "5"])
+        .args(["--ldap", any, "--ldaps", any, "--http", any])
+        .env_clear()
+        .env("TMPDIR", temporary.path())
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &url)
+        .env("OTEL_BSP_SCHEDULE_DELAY", "50")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let address = loop {
+        let line = lines.next_line().await.unwrap().expect("a greeting");
+        if let Some(rest) = line.strip_prefix("LDAP and StartTLS on ") {
+            break rest.split(',').next().unwrap().parse().unwrap();
+        }
+    };
+    let mut client = Client::connect(address).await;
+    assert_eq!(client.read("", &["vendorVersion"]).await.outcome.code, 0);
+    eventually("a span", || !collector.spans().is_empty()).await;
 }

@@ -89,7 +89,7 @@ pub use contact::Contact;
 pub use endpoint::Endpoint;
 pub use error::ApiError;
 pub use group::Group;
-pub use outpost::{OutpostChoice, OutpostInstance, RootConfig};
+pub use outpost::{AssignedProvider, OutpostChoice, OutpostInstance, RootConfig};
 pub use page::{Listed, Page, Pagination, RowWarning};
 pub use password::SetPassword;
 pub use provider::{LdapProvider, Mode};

@@ -19,6 +19,9 @@ pub struct OutpostInstance {
     /// Primary keys of the assigned providers, including those without an application.
     #[serde(default, deserialize_with = "nullable")]
     pub providers: Vec<i64>,
+    /// The same with their applications, as far as authentik says.
+    #[serde(default, rename = "providers_obj", deserialize_with = "nullable")]
+    pub assigned: Vec<AssignedProvider>,
     /// Seconds between refreshes as configured; may be zero or negative.
     #[serde(default, deserialize_with = "nullable")]
     pub refresh_interval_s: i64,
@@ -59,10 +62,35 @@ impl Listed for OutpostInstance {
             name: fields.optional("name"),
             kind: fields.optional("type"),
             providers: fields.list("providers"),
+            assigned: fields.list("providers_obj"),
             refresh_interval_s: fields.optional("refresh_interval_s"),
             config: fields.optional("config"),
             managed: fields.optional("managed"),
         })
+    }
+}
+
+/// A provider of an outpost, whether or not the outpost may see its settings.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct AssignedProvider {
+    /// Primary key.
+    pub pk: i64,
+    /// Its name.
+    #[serde(default, deserialize_with = "nullable")]
+    pub name: String,
+    /// The slug of its application.
+    #[serde(default)]
+    pub assigned_application_slug: Option<String>,
+    /// That of the application whose backchannel it is.
+    #[serde(default)]
+    pub assigned_backchannel_application_slug: Option<String>,
+}
+
+impl AssignedProvider {
+    /// The slug of the application that decides on access; `None` without one.
+    pub fn application(&self) -> Option<&str> {
+        let backchannel = self.assigned_backchannel_application_slug.as_deref();
+        backchannel.or(self.assigned_application_slug.as_deref())
     }
 }
 

@@ -101,6 +101,28 @@ pub(super) const CHECKS: &[Check] = &[
             })
         },
     },
+    Check {
+        code: "AK606",
+        area: Area::Account,
+        title: "authentik says whose login it is",
+        why: "somebody who is not in the directory yet cannot log in without that answer: binds are answered operationsError (1)",
+        fix: "let the proxy in front of authentik pass requests to /api/v3/core/users/me/ on, with their Cookie headers; otherwise see authentik's \
+              server log",
+        judge: |facts| {
+            with_account(facts, |account| match (&account.owner, &account.access) {
+                (None, _) => after("AK602"),
+                (Some(_), Some(Ok(access))) if access.session_ended => after("AK605"),
+                (Some(Ok(())), _) => Verdict::Well("it does".to_owned()),
+                (Some(Err(error)), _) => match (code_of(error), error.status()) {
+                    (Some(code), _) => after(code),
+                    (None, Some(403)) => {
+                        Verdict::Fault(format!("{error}: the session of the login is not accepted"))
+                    }
+                    (None, _) => Verdict::Fault(said(error)),
+                },
+            })
+        },
+    },
 ];
 
 /// The check of the flow that a rejection belongs to; `None` for what is about the account.

@@ -4,7 +4,9 @@ use std::time::SystemTime;
 
 use akldap_authentik::ApiError;
 
-use crate::check::cause::{code_of, code_of_list, code_of_release, first_fault, not_reached, told_by};
+use crate::check::cause::{
+    code_of, code_of_list, code_of_release, first_fault, hidden_providers, not_reached, told_by, unseen_flow,
+};
 use crate::check::facts::{Facts, ListError};
 use crate::check::verdict::{Area, Check, Verdict, after, fault_if, joined, said};
 
@@ -36,7 +38,7 @@ pub(super) const CHECKS: &[Check] = &[
         area: Area::Reach,
         title: "something listens there",
         why: "without a connection nobody can log in and the directory goes out of date",
-        fix: "correct host and port in AUTHENTIK_HOST; if a proxy is named, correct HTTP_PROXY or HTTPS_PROXY, or name authentik's host in NO_PROXY; start authentik; allow the connection in firewalls and network policies",
+        fix: "correct host and port in AUTHENTIK_HOST; if a proxy is named, correct HTTP_PROXY or HTTPS_PROXY, or name authentik's host in NO_PROXY; start authentik; allow the connection in firewalls and network policies; a proxy that asks for credentials (407) takes them from its variable: http://USER:PASSWORD@PROXY:PORT",
         judge: |facts| match (not_reached(facts, "AK102"), first_fault(facts)) {
             (Some(seen), _) => Verdict::Fault(seen),
             (None, Some(("AK101", _))) => after("AK101"),
@@ -71,7 +73,7 @@ pub(super) const CHECKS: &[Check] = &[
         area: Area::Reach,
         title: "authentik answers",
         why: "another service, a proxy's login page or a redirect in its place cannot answer requests",
-        fix: "set AUTHENTIK_HOST to the final URL of authentik, including the path; let the outpost reach it past other proxies' logins",
+        fix: "set AUTHENTIK_HOST to the final URL of authentik, including the path; let the outpost reach it past other proxies' logins; a proxy that asks for credentials (407) takes them from HTTP_PROXY: http://USER:PASSWORD@PROXY:PORT",
         judge: |facts| match &facts.first_call {
             Ok(()) | Err(ApiError::TokenInvalid { .. }) => Verdict::Well("its API".to_owned()),
             Err(_) => match first_fault(facts) {
@@ -88,7 +90,12 @@ pub(super) const CHECKS: &[Check] = &[
         fix: "synchronise this machine and authentik's by NTP",
         judge: |facts| {
             let Some(ahead) = facts.clock_ahead else {
-                return Verdict::NotSeen("authentik did not say its time".to_owned());
+                return match (&facts.users, first_fault(facts)) {
+                    (Some(Ok(())), _) => Verdict::NotSeen("authentik did not say its time".to_owned()),
+                    (Some(Err(failed)), _) => after(code_of_list(failed).unwrap_or("AK206")),
+                    (None, Some((first, _))) => after(first),
+                    (None, None) => after("AK202"),
+                };
             };
             let seen = format!(
                 "this machine is {} s {}",
@@ -124,7 +131,14 @@ pub(super) const CHECKS: &[Check] = &[
                 (false, _) if !facts.settings.is_local => {
                     Verdict::Warning("passwords go unencrypted to another machine".to_owned())
                 }
-                (_, None) => Verdict::NotSeen("no flow set a session cookie".to_owned()),
+                (_, None) => match (
+                    first_fault(facts),
+                    facts.flows.iter().any(|flow| flow.first.is_ok()),
+                ) {
+                    (Some((first, _)), _) => after(first),
+                    (None, false) => unseen_flow(facts),
+                    (None, true) => Verdict::NotSeen("no flow set a session cookie".to_owned()),
+                },
                 (is_https, _) => Verdict::Well(
                     if is_https {
                         "https"
@@ -230,7 +244,19 @@ pub(super) const CHECKS: &[Check] = &[
         fix: "save the outpost in authentik once more, which gives its account the permission to view its providers",
         judge: |facts| match &facts.providers {
             None => after("AK202"),
-            Some(Ok(_)) => Verdict::Well("it may".to_owned()),
+            // An outpost without the permission is shown a list that lacks the provider.
+            Some(Ok(_)) => {
+                let hidden = hidden_providers(facts).into_iter();
+                let forbidden = hidden.filter_map(|provider| {
+                    let assigned = provider.assigned?;
+                    let application = assigned.application()?;
+                    Some(format!(
+                        "authentik does not show the provider {:?} of the application {application:?}",
+                        assigned.name
+                    ))
+                });
+                fault_if(joined(forbidden), "it may")
+            }
             Some(Err(error)) => refused(error),
         },
     },
@@ -282,6 +308,12 @@ pub(super) const CHECKS: &[Check] = &[
         fix: "save the outpost in authentik once more, which gives its account the permission to view groups",
         judge: |facts| match &facts.groups {
             None => after("AK202"),
+            Some(Ok(())) if facts.people.groups == 0 && facts.people.memberships > 0 => {
+                Verdict::Fault(format!(
+                    "authentik shows none, and {} memberships of users in groups",
+                    facts.people.memberships
+                ))
+            }
             Some(Ok(())) if facts.people.groups == 0 => {
                 Verdict::Warning("authentik shows none, which is right only if there are none".to_owned())
             }

@@ -8,6 +8,7 @@ use crate::check::cause::{code_of, without_providers};
 use crate::check::certificate::Certificate;
 use crate::check::facts::{CertificateFacts, Facts};
 use crate::check::verdict::{Area, Check, Verdict, after, fault_if, joined, said};
+use crate::outpost::certificates::server_name;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -63,6 +64,9 @@ pub(super) const CHECKS: &[Check] = &[
                 Some(format!("{name:?}: {}", certificate.key_problem.as_ref()?))
             };
             any(facts, || {
+                if read(facts).any(|(_, certificate)| certificate.misplaced.is_some()) {
+                    return after("AK406");
+                }
                 if facts.certificates.iter().any(|facts| facts.key.is_some()) {
                     return after("AK407");
                 }
@@ -93,7 +97,10 @@ pub(super) const CHECKS: &[Check] = &[
                 match (told(true), told(false)) {
                     (Some(fault), _) => Verdict::Fault(fault),
                     (None, Some(warning)) => Verdict::Warning(warning),
-                    (None, None) => Verdict::Well(format!("{} days left", left.min().unwrap_or(0))),
+                    (None, None) => Verdict::Well(match left.min().unwrap_or(0) {
+                        1 => "1 day left".to_owned(),
+                        days => format!("{days} days left"),
+                    }),
                 }
             })
         },
@@ -116,11 +123,25 @@ pub(super) const CHECKS: &[Check] = &[
                 ))
             };
             any(facts, || {
+                // The names of another certificate say nothing.
+                if read(facts).any(|(_, certificate)| certificate.misplaced.is_some()) {
+                    return after("AK406");
+                }
                 let names: Vec<&str> = read(facts)
                     .flat_map(|(_, found)| &found.names)
                     .map(String::as_str)
                     .collect();
-                fault_if(joined(read(facts).filter_map(problem)), names.join(", "))
+                let unaskable = read(facts).flat_map(|(name, _)| {
+                    server_names(facts, name).filter_map(move |wanted| {
+                        let problem = server_name(wanted).err()?;
+                        Some(format!("{name:?}: the TLS Server name {wanted} {problem}"))
+                    })
+                });
+                match (joined(read(facts).filter_map(problem)), joined(unaskable)) {
+                    (Some(missing), _) => Verdict::Fault(missing),
+                    (None, Some(unaskable)) => Verdict::Warning(unaskable),
+                    (None, None) => Verdict::Well(names.join(", ")),
+                }
             })
         },
     },
@@ -143,7 +164,24 @@ pub(super) const CHECKS: &[Check] = &[
                     None
                 }
             };
+            // With these no client gets through.
+            let refused = |(name, certificate): (&str, &Certificate)| {
+                if let Some(subject) = &certificate.misplaced {
+                    return Some(format!(
+                        "{name:?}: the certificate of {subject}, to which the key belongs, is not the first"
+                    ));
+                }
+                let mut issuers = certificate.issuers.iter();
+                let other = issuers.find(|issuer| !issuer.is_root && !issuer.is_authority)?;
+                Some(format!(
+                    "{name:?}: the certificate of its issuer {} is not one of a CA",
+                    other.subject
+                ))
+            };
             any(facts, || {
+                if let Some(refused) = joined(read(facts).filter_map(refused)) {
+                    return Verdict::Fault(refused);
+                }
                 let problems = joined(read(facts).filter_map(problem));
                 problems.map_or_else(|| Verdict::Well("it is".to_owned()), Verdict::Warning)
             })
@@ -180,6 +218,7 @@ pub(super) const CHECKS: &[Check] = &[
             None => Verdict::Well("none are named".to_owned()),
             Some(files) => match &files.certificate {
                 Err(error) => Verdict::Fault(error.clone()),
+                Ok(found) if found.misplaced.is_some() => after("AK406"),
                 Ok(found) if found.key_problem.is_some() => after("AK403"),
                 Ok(_) => Verdict::Well(files.path.clone()),
             },

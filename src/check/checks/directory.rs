@@ -64,11 +64,10 @@ pub(super) const CHECKS: &[Check] = &[
                 ];
                 let unread = lists.iter().find(|(_, listed, read)| *listed > 0 && *read == 0);
                 match (joined(people.unreadable.iter().cloned()), unread) {
-                    (None, _) => Verdict::Well("they can".to_owned()),
                     (Some(problems), Some((what, ..))) => {
                         Verdict::Fault(format!("none of the {what} can: {problems}"))
                     }
-                    (Some(problems), None) => Verdict::Warning(problems),
+                    (problems, _) => of_all(people, problems, "they can"),
                 }
             })
         },
@@ -86,11 +85,22 @@ pub(super) const CHECKS: &[Check] = &[
                     .saturating_mul(PER_USER)
                     .saturating_add(PROCESS)
                     .div_ceil(1_000_000);
-                let memberships = if people.is_complete { "" } else { " or more" };
-                Verdict::Well(format!(
+                let memberships = if people.cut_off.is_empty() { "" } else { " or more" };
+                let seen = format!(
                     "{} users, {} groups, {}{memberships} memberships: about {megabytes} MB",
                     people.users, people.groups, people.memberships
-                ))
+                );
+                let Some(memory) = facts.memory.map(|octets| octets / 1_000_000) else {
+                    return Verdict::Well(seen);
+                };
+                let seen = format!("{seen}, of {memory} MB that this process may use");
+                match megabytes {
+                    more if more > memory => Verdict::Fault(seen),
+                    half if half.saturating_mul(2) > memory => {
+                        Verdict::Warning(format!("{seen}: not twice as much"))
+                    }
+                    _ => Verdict::Well(seen),
+                }
             })
         },
     },
@@ -106,7 +116,7 @@ pub(super) const CHECKS: &[Check] = &[
                 let twice = joined(
                     twice.map(|(what, number, one, other)| format!("{what} {number}: {one:?} and {other:?}")),
                 );
-                twice.map_or_else(|| Verdict::Well("none is".to_owned()), Verdict::Warning)
+                of_all(people, twice, "none is")
             })
         },
     },
@@ -117,9 +127,10 @@ pub(super) const CHECKS: &[Check] = &[
         why: "some clients do not find names with commas, plus signs and the like in DNs",
         fix: "Directory > Groups or Users: rename, if such a client is concerned",
         judge: |facts| {
-            with_people(facts, |people| match &people.escaped {
-                (0, _) => Verdict::Well("none does".to_owned()),
-                (count, name) => Verdict::Warning(format!("{count} do, such as {name:?}")),
+            with_people(facts, |people| {
+                let (count, name) = &people.escaped;
+                let escaped = (*count > 0).then(|| format!("{count} do, such as {name:?}"));
+                of_all(people, escaped, "none does")
             })
         },
     },
@@ -135,11 +146,42 @@ pub(super) const CHECKS: &[Check] = &[
                 let outside = joined(outside.map(|(what, number, whose, range)| {
                     format!("{what} {number} of {whose:?}, not {range}")
                 }));
-                outside.map_or_else(|| Verdict::Well("they are".to_owned()), Verdict::Warning)
+                of_all(people, outside, "they are")
+            })
+        },
+    },
+    Check {
+        code: "AK708",
+        area: Area::Directory,
+        title: "every name is its own",
+        why: "case and blanks do not count in names over LDAP: of two that are alike only one is found, and nobody without a name",
+        fix: "Directory > Users or Groups: rename",
+        judge: |facts| {
+            with_people(facts, |people| {
+                of_all(people, joined(people.doubtful_names.iter().cloned()), "it is")
             })
         },
     },
 ];
+
+/// What is said of every row: these problems, or that all is well, if every row was looked at.
+fn of_all(people: &People, problems: Option<String>, well: &str) -> Verdict {
+    let cut_off = joined(people.cut_off.iter().map(|list| {
+        format!(
+            "not looked at beyond {} of {} {} within {} s",
+            list.received,
+            list.listed,
+            list.what,
+            list.within.as_secs()
+        )
+    }));
+    match (problems, cut_off) {
+        (Some(problems), Some(cut_off)) => Verdict::Warning(format!("{problems}; {cut_off}")),
+        (Some(problems), None) => Verdict::Warning(problems),
+        (None, Some(cut_off)) => Verdict::NotSeen(format!("{cut_off}: --wait with a longer time reads more")),
+        (None, None) => Verdict::Well(well.to_owned()),
+    }
+}
 
 fn with_people(facts: &Facts, judge: impl FnOnce(&People) -> Verdict) -> Verdict {
     match (&facts.users, &facts.groups) {

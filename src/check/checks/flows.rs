@@ -3,11 +3,13 @@
 use akldap_authentik::flow::{FirstStage, FlowError, Rejection};
 
 use crate::check::cause::{
-    DENIED, IDENTIFICATION, code_of_flow, flow_errors, obstacle, told_of_flows, without_providers,
+    DENIED, IDENTIFICATION, code_of_flow, flow_errors, obstacle, takes_user_name, told_of_flows, unseen_flow,
+    without_providers,
 };
 use crate::check::facts::{AccountFacts, Facts, FlowFacts, LoginEnd};
 use crate::check::verdict::{Area, Check, Verdict, after, fault_if, joined, unseen_account};
 
+const PASSWORD: &str = "ak-stage-password";
 const AUTHENTICATOR: &str = "ak-stage-authenticator-validate";
 
 pub(super) const CHECKS: &[Check] = &[
@@ -148,7 +150,7 @@ pub(super) const CHECKS: &[Check] = &[
         area: Area::Flows,
         title: "no later stage needs a browser",
         why: "a stage that only a person with a browser can pass ends every bind with invalidCredentials (49)",
-        fix: "Flows and Stages > Flows > the flow > Stage Bindings: remove the stage, or bind a policy that skips it for outposts",
+        fix: "Flows and Stages > Flows > the flow > Stage Bindings: remove the stage, or bind a policy that skips it for outposts; a Password stage must be left",
         judge: |facts| {
             with_login(facts, |account, login| match login {
                 Ok(LoginEnd::Rejected(rejection @ Rejection::UnsupportedStage { .. })) => {
@@ -201,7 +203,7 @@ pub(super) const CHECKS: &[Check] = &[
         fix: "where the provider accepts no codes: Applications > Providers > the provider > Edit > Code-based MFA Support; where it does, give \
               the code with the password (password;123456), of a device whose class is among Device classes in Flows and Stages > Stages > the \
               Authenticator Validation stage (TOTP, static tokens), or enrol Duo; for a service account: a policy in the flow's Stage Bindings \
-              that skips this stage",
+              that skips this stage, and no other: a Password stage must be left",
         judge: |facts| {
             with_login(facts, |account, login| {
                 let asks = account.stages.iter().any(|stage| stage == AUTHENTICATOR);
@@ -241,6 +243,49 @@ pub(super) const CHECKS: &[Check] = &[
         fix: "run the flow in a browser; Flows and Stages > Flows > the flow > Stage Bindings and policies: look for what leads back",
         judge: |facts| of_flows(facts, "AK512", "no loop was seen"),
     },
+    Check {
+        code: "AK513",
+        area: Area::Flows,
+        title: "the flow asks for the password",
+        why: "a flow that logs in without it lets everybody in as everybody, with any password",
+        fix: "Flows and Stages > Flows > the flow > Stage Bindings: a Password stage, or Password stage in the Identification stage; look at the policies \
+              of its binding, which must not skip it for outposts",
+        judge: |facts| {
+            with_login(facts, |account, login| match login {
+                Ok(LoginEnd::Done) => match asks_password(facts, account) {
+                    true => Verdict::Well("it does".to_owned()),
+                    false => Verdict::Fault(format!(
+                        "it logged in after {}, and no stage asked for the password",
+                        account.stages.join(", ")
+                    )),
+                },
+                _ => unseen(login),
+            })
+        },
+    },
+    Check {
+        code: "AK514",
+        area: Area::Flows,
+        title: "the Identification stage takes user names",
+        why: "a bind names somebody by the user name: a stage that takes only e-mail addresses finds nobody",
+        fix: "Flows and Stages > Stages > the Identification stage > Edit > User fields: Username",
+        judge: |facts| {
+            let others = |slug: &str, first: &FirstStage| {
+                let fields = first.user_fields.as_deref().unwrap_or_default();
+                let told = match fields {
+                    [] => "no field".to_owned(),
+                    fields => format!("{} only", fields.join(", ")),
+                };
+                let is_other = first.component == IDENTIFICATION && !takes_user_name(first);
+                is_other.then(|| format!("flow {slug:?} takes {told}"))
+            };
+            match first_stages(facts, others, "it does") {
+                // With a name such as mail=… an address is what is given.
+                Verdict::Fault(seen) if is_logged_in(facts) => Verdict::Warning(seen),
+                verdict => verdict,
+            }
+        },
+    },
 ];
 
 /// Whether the flow refused the whole password as a code, since the provider takes none.
@@ -251,6 +296,22 @@ pub(super) fn is_without_code(account: &AccountFacts, rejection: &Rejection) -> 
         _ => None,
     };
     takes_no_codes(account) && stage == Some(AUTHENTICATOR)
+}
+
+/// Whether the password was asked for on the way of a login, as far as can be seen.
+fn asks_password(facts: &Facts, account: &AccountFacts) -> bool {
+    let Some(Ok(provider)) = &account.provider else {
+        return true;
+    };
+    let flows = facts.flows.iter();
+    let mut its = flows.filter(|flow| flow.slug == provider.bind_flow_slug);
+    account.stages.iter().any(|stage| stage == PASSWORD)
+        || its.any(|flow| flow.first.as_ref().map_or(true, |first| first.asks_password))
+}
+
+fn is_logged_in(facts: &Facts) -> bool {
+    let login = facts.account.as_ref().and_then(|account| account.login.as_ref());
+    matches!(login, Some(Ok(LoginEnd::Done)))
 }
 
 fn takes_no_codes(account: &AccountFacts) -> bool {
@@ -273,15 +334,6 @@ fn of_flows(facts: &Facts, code: &str, well: &str) -> Verdict {
 fn unseen(login: &Result<LoginEnd, FlowError>) -> Verdict {
     let error = login.as_ref().err();
     after(error.and_then(code_of_flow).unwrap_or("AK602"))
-}
-
-/// Of what a first stage shows, when there is none.
-fn unseen_flow(facts: &Facts) -> Verdict {
-    if facts.flows.is_empty() {
-        return without_providers(facts);
-    }
-    let errors = facts.flows.iter().filter_map(|flow| flow.first.as_ref().err());
-    after(errors.filter_map(code_of_flow).next().unwrap_or("AK501"))
 }
 
 fn first_stages(facts: &Facts, problem: impl Fn(&str, &FirstStage) -> Option<String>, well: &str) -> Verdict {

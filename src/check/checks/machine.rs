@@ -1,9 +1,26 @@
 //! This machine, and what this server is told.
 
+use crate::check::facts::PortFacts;
 use crate::check::verdict::{Area, Check, Verdict, fault_if, joined};
 
 /// Open files besides those of connections: listeners, connections to authentik, logs.
 const FURTHER_FILES: u64 = 128;
+
+/// Pairs of ports of which one process can open only one.
+fn twice(ports: &[PortFacts]) -> Vec<String> {
+    let mut told = Vec::new();
+    for (place, (name, address, _)) in ports.iter().enumerate() {
+        for (other, taken, _) in ports.iter().take(place) {
+            let (ip, taken_ip) = (address.ip(), taken.ip());
+            let covers = ip == taken_ip
+                || (ip.is_unspecified() || taken_ip.is_unspecified()) && ip.is_ipv4() == taken_ip.is_ipv4();
+            if address.port() == taken.port() && address.port() != 0 && covers {
+                told.push(format!("{name} {address} is the port of {other}, too"));
+            }
+        }
+    }
+    told
+}
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -16,6 +33,7 @@ pub(super) const CHECKS: &[Check] = &[
             let problems = facts.machine.ports.iter().filter_map(|(name, address, problem)| {
                 Some(format!("{name} {address}: {}", problem.as_ref()?))
             });
+            let problems = problems.chain(twice(&facts.machine.ports));
             let well = if facts.machine.is_before_start {
                 "they are free"
             } else {

@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use akldap_authentik::events::Disconnect;
 use akldap_authentik::flow::{FirstStage, FlowError};
-use akldap_authentik::{ApiError, LdapProvider, Unreachable};
+use akldap_authentik::{ApiError, LdapProvider, OutpostChoice, Unreachable};
 
 use super::*;
 use crate::check::certificate::{Certificate, IssuerCertificate, Validity};
 use crate::check::facts::{
-    AccountFacts, CertificateFacts, Facts, FileFacts, FlowFacts, ListError, MachineFacts, People,
+    AccountFacts, CertificateFacts, CutOffList, Facts, FileFacts, FlowFacts, ListError, MachineFacts, People,
     SettingsFacts,
 };
 use crate::check::spoken::Spoken;
@@ -69,6 +69,8 @@ fn facts() -> Facts {
         outpost: None,
         release: Some(Ok("2026.5.1".to_owned())),
         providers: None,
+        unreadable_providers: Vec::new(),
+        base_in_container: Vec::new(),
         certificates: vec![CertificateFacts {
             provider: "ldap".to_owned(),
             server_name: String::new(),
@@ -92,7 +94,6 @@ fn facts() -> Facts {
             first_page: 100,
             has_more_pages: true,
             took: Duration::from_millis(200),
-            is_complete: true,
             ..People::default()
         },
         events: Some(Ok(())),
@@ -101,6 +102,7 @@ fn facts() -> Facts {
             open_files: Some(65_536),
             ..MachineFacts::default()
         },
+        memory: Some(4_000_000_000),
         cut_short: None,
     }
 }
@@ -168,7 +170,8 @@ fn faults(facts: &Facts) -> Vec<&'static str> {
 fn every_code_is_tested() {
     let tests = concat!(
         include_str!("tests.rs"),
-        include_str!("../../../tests/process/check.rs")
+        include_str!("../../../tests/process/check.rs"),
+        include_str!("../../../tests/process/check/overlooked.rs")
     );
     let untested: Vec<&str> = all()
         .map(|check| check.code)
@@ -227,7 +230,7 @@ fn each_cause_is_told_by_one_code_wherever_it_is_met() {
         ),
     ];
     type Spoil = fn(&mut Facts, ApiError);
-    let places: [(&str, Spoil); 13] = [
+    let places: [(&str, Spoil); 14] = [
         ("first call", |facts, error| facts.first_call = Err(error)),
         ("outpost", |facts, error| facts.outpost = Some(Err(error))),
         ("providers", |facts, error| facts.providers = Some(Err(error))),
@@ -247,6 +250,9 @@ fn each_cause_is_told_by_one_code_wherever_it_is_met() {
         ("flow", |facts, error| facts.flows[0].first = Err(error.into())),
         ("login", |facts, error| {
             facts.account.as_mut().expect("one").login = Some(Err(error.into()))
+        }),
+        ("whose login", |facts, error| {
+            facts.account.as_mut().expect("one").owner = Some(Err(error))
         }),
         ("access", |facts, error| {
             facts.account.as_mut().expect("one").access = Some(Err(error))
@@ -707,6 +713,7 @@ fn the_dates_of_issuers_count_too() {
                 found.issuers.push(IssuerCertificate {
                     subject: "CN=Intermediate".to_owned(),
                     valid: Validity { from, until },
+                    is_authority: true,
                     is_root,
                 });
             }
@@ -718,7 +725,7 @@ fn the_dates_of_issuers_count_too() {
         (
             0,
             now - day + 3600,
-            format!("Fault(\"\\\"ldap\\\": {whose} expired 1 days ago\")"),
+            format!("Fault(\"\\\"ldap\\\": {whose} expired 23 hours ago\")"),
         ),
         (
             now + day,
@@ -943,7 +950,7 @@ fn each_judgement_follows_from_facts_alone() {
     }
     let memory = verdict("AK704", &facts());
     assert!(
-        matches!(&memory, Verdict::Well(seen) if seen.contains("1000 users") && seen.ends_with("15 MB")),
+        matches!(&memory, Verdict::Well(seen) if seen.contains("1000 users") && seen.contains("about 15 MB, of 4000 MB")),
         "{memory:?}"
     );
     let mut inside = facts();
@@ -997,5 +1004,231 @@ fn an_account_that_was_given_is_not_asked_for() {
             .collect();
         assert!(unseen.len() >= 5, "{unseen:?}");
         assert!(unseen.iter().all(|seen| seen.contains(told)), "{unseen:?}");
+    }
+}
+
+/// Nobody knows what is in rows that did not come.
+#[test]
+fn what_was_not_read_is_not_called_well() {
+    let mut facts = facts();
+    facts.people.cut_off.push(CutOffList {
+        what: "users",
+        received: 7500,
+        listed: 20_000,
+        within: Duration::from_secs(60),
+    });
+    let told = "not looked at beyond 7500 of 20000 users within 60 s";
+    for code in ["AK703", "AK705", "AK706", "AK707", "AK708"] {
+        let seen = verdict(code, &facts);
+        assert!(
+            matches!(&seen, Verdict::NotSeen(seen) if seen.starts_with(told)),
+            "{code}: {seen:?}"
+        );
+    }
+    facts.people.unreadable.push("user 5".to_owned());
+    let seen = verdict("AK703", &facts);
+    assert!(
+        matches!(&seen, Verdict::Warning(seen) if seen.starts_with("user 5; ") && seen.ends_with(told)),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn a_directory_is_measured_against_the_memory_there_is() {
+    let of = |users, memory| {
+        let mut facts = facts();
+        (facts.people.users, facts.memory) = (users, memory);
+        verdict("AK704", &facts)
+    };
+    assert!(matches!(
+        of(1_000_000_000, Some(24_000_000_000)),
+        Verdict::Fault(_)
+    ));
+    assert!(matches!(of(1_000_000, Some(1_000_000_000)), Verdict::Warning(_)));
+    assert!(matches!(of(1_000_000, Some(2_000_000_000)), Verdict::Well(_)));
+    assert!(matches!(of(1_000_000_000, None), Verdict::Well(_)));
+}
+
+/// An outpost with these providers, each with the slug of its application.
+fn outpost(providers: &[(i64, &str, Option<&str>)]) -> Option<Result<OutpostChoice, ApiError>> {
+    let assigned = providers.iter().map(|(pk, name, application)| {
+        serde_json::json!({ "pk": pk, "name": name, "assigned_application_slug": application })
+    });
+    let pks: Vec<i64> = providers.iter().map(|(pk, ..)| *pk).collect();
+    let outpost = serde_json::json!({
+        "pk": "o", "type": "ldap", "providers": pks, "providers_obj": assigned.collect::<Vec<_>>(),
+    });
+    Some(Ok(OutpostChoice {
+        outpost: serde_json::from_value(outpost).expect("an outpost"),
+        visible: 1,
+        warnings: Vec::new(),
+    }))
+}
+
+/// authentik shows a list without what may not be seen, and refuses nothing.
+#[test]
+fn a_provider_that_is_not_shown_lacks_a_permission_or_an_application() {
+    let mut facts = facts();
+    facts.certificates.clear();
+    facts.flows.clear();
+    facts.providers = Some(Ok(Vec::new()));
+    for (application, code, words) in [
+        (
+            Some("mail"),
+            "AK204",
+            "the provider \"people\" of the application \"mail\"",
+        ),
+        (None, "AK302", "the provider \"people\" has none"),
+    ] {
+        facts.outpost = outpost(&[(7, "people", application)]);
+        assert_eq!(faults(&facts), [code]);
+        let seen = verdict(code, &facts);
+        assert!(
+            matches!(&seen, Verdict::Fault(seen) if seen.contains(words)),
+            "{seen:?}"
+        );
+        let first = Verdict::NotSeen(format!("see {code} first"));
+        for later in ["AK303", "AK401", "AK501"] {
+            assert_eq!(verdict(later, &facts), first, "{later}");
+        }
+    }
+    // One that is shown, but not so that it could be read, lacks neither.
+    facts.unreadable_providers.push(akldap_authentik::RowWarning {
+        kind: "provider",
+        name: Some("people".to_owned()),
+        pk: Some("7".to_owned()),
+        field: None,
+        problem: "base_dn is null".to_owned(),
+        row_skipped: true,
+    });
+    assert_eq!(faults(&facts), ["AK303"]);
+}
+
+#[test]
+fn names_of_this_server_and_containers_are_no_base_dns() {
+    let provider = |base: &str| -> LdapProvider {
+        serde_json::from_value(serde_json::json!({
+            "pk": 1, "name": base, "base_dn": base, "bind_flow_slug": "binds", "application_slug": "ldap",
+        }))
+        .expect("a provider")
+    };
+    for (base, is_fault) in [
+        ("dc=x", false),
+        ("cn=monitor,dc=x", false),
+        ("CN=Monitor", true),
+        ("ou=a,cn=monitor", true),
+        ("cn=subschema", true),
+    ] {
+        let mut facts = facts();
+        facts.providers = Some(Ok(vec![provider(base)]));
+        assert_eq!(
+            matches!(verdict("AK303", &facts), Verdict::Fault(_)),
+            is_fault,
+            "{base}"
+        );
+    }
+    let mut facts = facts();
+    facts.providers = Some(Ok(vec![provider("dc=x")]));
+    facts.base_in_container = vec![("inner".to_owned(), "outer".to_owned())];
+    assert_eq!(faults(&facts), ["AK304"]);
+}
+
+#[test]
+fn one_port_is_not_opened_twice() {
+    let ports = |one: &str, two: &str| {
+        let mut facts = facts();
+        let port = |name, address: &str| (name, address.parse().expect("an address"), None);
+        facts.machine.ports = vec![port("LDAP", one), port("LDAPS", two)];
+        verdict("AK901", &facts)
+    };
+    for (one, two) in [
+        ("127.0.0.1:389", "127.0.0.1:389"),
+        ("0.0.0.0:389", "127.0.0.1:389"),
+        ("[::1]:389", "[::]:389"),
+    ] {
+        let seen = ports(one, two);
+        assert!(
+            matches!(&seen, Verdict::Fault(seen) if seen.contains("the port of LDAP, too")),
+            "{seen:?}"
+        );
+    }
+    for (one, two) in [
+        ("127.0.0.1:389", "127.0.0.1:636"),
+        ("127.0.0.1:389", "127.0.0.2:389"),
+        ("0.0.0.0:389", "[::]:389"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+    ] {
+        assert!(matches!(ports(one, two), Verdict::Well(_)), "{one} {two}");
+    }
+}
+
+/// What was not asked for cannot be missing from an answer.
+#[test]
+fn what_was_not_asked_names_what_stood_in_the_way() {
+    let mut facts = nothing_but(unreachable(Unreachable::Refused));
+    facts.clock_ahead = None;
+    for code in ["AK105", "AK106"] {
+        let expected = Verdict::NotSeen("see AK102 first".to_owned());
+        assert_eq!(verdict(code, &facts), expected, "{code}");
+    }
+    facts.first_call = Ok(());
+    facts.users = Some(list_error(1, answered(500)));
+    assert_eq!(
+        verdict("AK105", &facts),
+        Verdict::NotSeen("see AK107 first".to_owned())
+    );
+    facts.users = Some(Ok(()));
+    assert!(
+        matches!(verdict("AK105", &facts), Verdict::NotSeen(seen) if seen.contains("did not say its time"))
+    );
+}
+
+#[test]
+fn memberships_prove_that_there_are_groups() {
+    let mut facts = facts();
+    facts.people.groups = 0;
+    assert!(matches!(verdict("AK207", &facts), Verdict::Warning(_)));
+    facts.people.memberships = 3;
+    assert!(matches!(verdict("AK207", &facts), Verdict::Fault(_)));
+}
+
+/// The first call needs no permission, so its refusal is not about the token.
+#[test]
+fn a_refusal_of_the_first_call_is_not_blamed_on_the_token() {
+    let facts = nothing_but(Err(answered(403)));
+    let seen = verdict("AK104", &facts);
+    assert!(
+        matches!(&seen, Verdict::Fault(seen) if seen.contains("in front of authentik") && !seen.contains("token")),
+        "{seen:?}"
+    );
+}
+
+/// The class of the device decides what can be done about it.
+#[test]
+fn no_code_is_advised_where_none_is_taken() {
+    let told = |offered: &str, code_given| {
+        let offered = vec![offered.to_owned()];
+        akldap_authentik::flow::Rejection::NoCompatibleAuthenticator { offered, code_given }.to_string()
+    };
+    assert!(told("totp", false).contains("append ;code"));
+    for class in ["webauthn", "sms"] {
+        let told = told(class, false);
+        assert!(told.contains("enrol TOTP") && !told.contains(";code"), "{told}");
+    }
+}
+
+/// Credentials are part of the variable that names the proxy.
+#[test]
+fn a_proxy_that_wants_credentials_is_told_how_it_gets_them() {
+    for (code, error) in [
+        ("AK104", page(407)),
+        ("AK102", unreached(Unreachable::Network("tunnel".to_owned()))),
+    ] {
+        assert_eq!(faults(&nothing_but(Err(error))), [code]);
+        let check = all().find(|check| check.code == code).expect("a check");
+        assert!(
+            check.fix.contains("(407)") && check.fix.contains("USER:PASSWORD@"),
+            "{code}"
+        );
     }
 }

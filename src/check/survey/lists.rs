@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use akldap_authentik::{ApiError, Client, Group, GroupsQuery, LdapProvider, Page, User, UsersQuery};
 
-use crate::check::facts::{Facts, ListError};
+use crate::check::facts::{CutOffList, Facts, ListError};
 use crate::check::people::Tally;
 use crate::check::promised::PromisedRows;
 use crate::config::Config;
@@ -18,16 +18,16 @@ pub(super) async fn read(
     facts: &mut Facts,
 ) {
     let first = providers.first();
-    let mut tally = Tally::new(
+    let tally = Tally::new(
         first.map_or(0, |provider| provider.uid_start_number),
         first.map_or(0, |provider| provider.gid_start_number),
         first.map(|provider| config.providers.of(&provider.base_dn, &provider.application_slug)),
     );
-    tally.people.is_complete = limit.is_some();
     let mut reading = ListReading {
         client,
         page_size: config.authentik.page_size,
-        until: limit.map(|limit| Instant::now() + limit),
+        limit,
+        began: Instant::now(),
         tally,
         clock_ahead: None,
     };
@@ -41,8 +41,9 @@ pub(super) async fn read(
 struct ListReading<'a> {
     client: &'a Client,
     page_size: u32,
-    /// What is not read by then is skipped; `None`: all but the first pages.
-    until: Option<Instant>,
+    /// What is not read within this time is skipped; `None`: all but the first pages.
+    limit: Option<Duration>,
+    began: Instant,
     tally: Tally,
     clock_ahead: Option<i64>,
 }
@@ -71,7 +72,7 @@ impl ListReading<'_> {
             }
             page.rows.iter().for_each(|user| reading.tally.add_user(user));
         };
-        self.pages("core/users/", ask, note).await
+        self.pages(("users", "core/users/"), ask, note).await
     }
 
     async fn groups(&mut self) -> Result<(), ListError> {
@@ -92,13 +93,13 @@ impl ListReading<'_> {
             reading.tally.people.groups = page.pagination.count;
             page.rows.iter().for_each(|group| reading.tally.add_group(group));
         };
-        self.pages("core/groups/", ask, note).await
+        self.pages(("groups", "core/groups/"), ask, note).await
     }
 
     /// Asks for one page after the other, and notes each one with its number and the time it took.
     async fn pages<T>(
         &mut self,
-        path: &str,
+        (what, path): (&'static str, &str),
         ask: impl AsyncFn(u32) -> Result<Page<T>, ApiError>,
         note: impl Fn(&mut Self, u32, &Page<T>, Duration),
     ) -> Result<(), ListError> {
@@ -116,7 +117,16 @@ impl ListReading<'_> {
             promised
                 .add(&page.pagination, page.received())
                 .map_err(|problem| self.broken(path, number, problem))?;
-            if !self.goes_on(page.pagination.next != 0) {
+            let Some(limit) = self.limit.filter(|_| page.pagination.next != 0) else {
+                return Ok(());
+            };
+            if self.began.elapsed() >= limit {
+                self.tally.people.cut_off.push(CutOffList {
+                    what,
+                    received: promised.received(),
+                    listed: page.pagination.count,
+                    within: limit,
+                });
                 return Ok(());
             }
             number += 1;
@@ -132,16 +142,6 @@ impl ListReading<'_> {
             request_id: None,
         };
         ListError { page, error }
-    }
-
-    /// Whether the next page is to be read.
-    fn goes_on(&mut self, there_is_more: bool) -> bool {
-        let Some(until) = self.until.filter(|_| there_is_more) else {
-            return false;
-        };
-        let in_time = Instant::now() < until;
-        self.tally.people.is_complete &= in_time;
-        in_time
     }
 }
 

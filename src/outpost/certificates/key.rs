@@ -1,12 +1,17 @@
 //! Certificates with their keys, made usable. Must not know where they come from.
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use thiserror::Error;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use akldap_authentik::ApiError;
 use akldap_authentik::pem::{self, PemError};
+
+/// The shortest RSA key that the library signs with.
+const LEAST_RSA_BITS: usize = 2048;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, Error)]
@@ -43,6 +48,14 @@ pub enum CertificateError {
     /// The key is malformed.
     #[error("its private key is not PEM of PKCS#1, PKCS#8 or SEC1 form: {0}")]
     Key(PemError),
+    /// The key is too short.
+    #[error(
+        "its RSA key has {bits} bits, and at least {LEAST_RSA_BITS} are needed: make a new key and certificate"
+    )]
+    ShortKey {
+        /// How long it is.
+        bits: usize,
+    },
     /// The key is of a kind that cannot be used.
     #[error("its private key cannot be used: {0}")]
     UnusableKey(#[from] rustls::Error),
@@ -67,11 +80,23 @@ pub(crate) fn certified_key(chain_pem: &[u8], key_pem: &[u8]) -> Result<Certifie
         return Err(CertificateError::NoKey);
     }
     let key = pem::private_key(key_pem).map_err(CertificateError::Key)?;
-    let certified = CertifiedKey::new(chain, any_supported_type(&key)?);
+    let signing = any_supported_type(&key).map_err(|error| short_key(&chain).unwrap_or(error.into()))?;
+    let certified = CertifiedKey::new(chain, signing);
     if !belong_together(&certified)? {
         return Err(CertificateError::OtherKey);
     }
     Ok(certified)
+}
+
+/// The library's words for a short key do not say so.
+fn short_key(chain: &[CertificateDer<'_>]) -> Option<CertificateError> {
+    let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+    match certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) if key.key_size() < LEAST_RSA_BITS => {
+            Some(CertificateError::ShortKey { bits: key.key_size() })
+        }
+        _ => None,
+    }
 }
 
 /// Whether the key is the certificate's. rustls can say it too, but of X.509 version 3 only, and home-made certificates may have version 1.

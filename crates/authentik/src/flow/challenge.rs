@@ -54,6 +54,12 @@ impl Challenge {
         self.fields.get(field).and_then(Value::as_str)
     }
 
+    /// The texts in a list, shortened; `None` if the field is no list.
+    pub(super) fn texts(&self, field: &str) -> Option<Vec<String>> {
+        let texts = self.fields.get(field)?.as_array()?.iter();
+        Some(texts.filter_map(Value::as_str).map(excerpt).collect())
+    }
+
     /// Whether a field is something other than null, false or empty.
     pub(super) fn is_set(&self, field: &str) -> bool {
         self.fields.get(field).is_some_and(|value| match value {

@@ -7,6 +7,8 @@ pub struct FirstStage {
     pub component: String,
     /// The password is asked for in the same step as the user name.
     pub asks_password: bool,
+    /// What somebody may be named by, in authentik's words (`username`, `email`, `upn`); `None` where it does not say.
+    pub user_fields: Option<Vec<String>>,
     /// A captcha is part of the step.
     pub has_captcha: bool,
     /// What authentik says if it denies the flow.

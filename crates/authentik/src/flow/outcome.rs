@@ -108,14 +108,16 @@ impl fmt::Display for Rejection {
                 )
             }
             Self::NoCompatibleAuthenticator { offered, code_given } => {
+                let takes_code = |class: &String| matches!(class.as_str(), "totp" | "static");
+                let advice = match (code_given, offered.iter().any(takes_code)) {
+                    (_, false) => "none of them can be used over LDAP: enrol TOTP, static tokens or Duo",
+                    (true, true) => "the code given is not valid for any of them",
+                    (false, true) => "append ;code to the password",
+                };
                 let offered = if offered.is_empty() {
                     "none".to_owned()
                 } else {
                     offered.join(", ")
-                };
-                let advice = match code_given {
-                    true => "the code given is not valid for any of them",
-                    false => "append ;code to the password for totp or static, or enrol Duo",
                 };
                 write!(
                     f,
@@ -202,11 +204,15 @@ impl FlowError {
         }
     }
 
-    /// Whether the flow itself is broken: it was run, and did not end or ended without a login.
+    /// Whether the flow itself is broken: it is not there, or it was run and did not end or ended without a login.
     pub fn is_broken_flow(&self) -> bool {
         matches!(
             self,
-            Self::TooManySteps { .. } | Self::CookieMissing | Self::CookieDropped | Self::NotLoggedIn { .. }
+            Self::FlowNotFound { .. }
+                | Self::TooManySteps { .. }
+                | Self::CookieMissing
+                | Self::CookieDropped
+                | Self::NotLoggedIn { .. }
         )
     }
 

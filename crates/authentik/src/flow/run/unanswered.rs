@@ -50,6 +50,7 @@ impl Run<'_> {
             }
             Stop::Challenge(challenge) => FirstStage {
                 asks_password: challenge.is_set("password_fields"),
+                user_fields: challenge.texts("user_fields"),
                 has_captcha: challenge.is_set("captcha_stage"),
                 message: challenge.text("error_message").map(excerpt),
                 component: challenge.component,
