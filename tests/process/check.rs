@@ -510,7 +510,7 @@ async fn a_list_that_does_not_hold_what_it_promises_is_at_fault() {
     for (path, what, page) in [
         (
             "/core/users/?",
-            "and then a page without any",
+            "arrived, then an empty page",
             page(100_000, 2, &[]),
         ),
         ("/core/users/?", "it announces another page", page(1, 2, &[USER])),
@@ -521,7 +521,7 @@ async fn a_list_that_does_not_hold_what_it_promises_is_at_fault() {
         ),
         (
             "/core/groups/",
-            "and then a page without any",
+            "arrived, then an empty page",
             page(100_000, 2, &[]),
         ),
     ] {
