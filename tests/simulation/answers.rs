@@ -254,7 +254,7 @@ fn flow(world: &mut World, request: &Request, slug: &str) -> Answered {
         reply
             .headers
             .append(SET_COOKIE, HeaderValue::from_static(NO_SESSION));
-        let ended = known.filter(|sid| world.end_session(sid));
+        let ended = known.filter(|sid| !world.keeps_sessions && world.end_session(sid));
         return Answered {
             reply,
             ended: ended.into_iter().collect(),
@@ -352,6 +352,7 @@ fn identify(world: &mut World, request: &Request, sid: &str, body: &Value) -> Re
     };
     let wants_code = world.people[person].device.is_some();
     let flow = Flow {
+        identified: now(),
         person,
         name,
         secret,
@@ -421,6 +422,7 @@ fn log_in(world: &mut World, request: &Request, sid: String, flow: Flow) -> (Rep
     }
     let expires = (world.setting.session > 0).then(|| now() + world.setting.session * crate::time::SECOND);
     world.granted.push(Granted {
+        identified: flow.identified,
         at: now(),
         person: flow.person,
         name: flow.name,

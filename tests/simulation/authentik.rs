@@ -14,7 +14,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use tokio::sync::mpsc;
 
 use crate::answers::{answer, reply};
-use crate::plan::{Announcing, Fault};
+use crate::plan::{Announcing, Fault, Setting};
 use crate::time::{MILLISECOND, SECOND, Time, now};
 use crate::world::World;
 
@@ -32,6 +32,14 @@ const TURNS: u32 = 5;
 /// How many times as long as others some ways are, and how long at most.
 const LONGER: u64 = 40;
 const LONGEST: Time = 900 * MILLISECOND;
+
+/// How long a call takes at most where nothing is amiss.
+pub fn longest_call(setting: &Setting) -> Time {
+    2 * match setting.uneven {
+        true => (setting.way * LONGER).min(LONGEST).max(setting.way),
+        false => setting.way,
+    }
+}
 
 /// Frames on their way to the server; none is read as late as that.
 const ANNOUNCED: usize = 4096;

@@ -155,14 +155,24 @@ impl Talk {
         if matches!(request, Request::StartTls) {
             self.securing = Some(id);
         }
-        let asked = earlier.unwrap_or_else(|| Asked {
+        let former = self.court.former(&request, earlier.is_some());
+        let mut asked = earlier.unwrap_or_else(|| Asked {
+            begun: now(),
             sent: now(),
             found: Vec::new(),
             pages: None,
             request,
         });
-        self.court.asked(self.number, id, asked);
-        self.send(op, controls).await;
+        if let Some(former) = former {
+            self.send(op, controls).await;
+            tokio::time::sleep(former).await;
+            asked.sent = now();
+            self.court.asked(self.number, id, asked);
+        } else {
+            asked.sent = now();
+            self.court.asked(self.number, id, asked);
+            self.send(op, controls).await;
+        }
     }
 
     async fn send(&mut self, op: LdapOp, ctrl: Vec<LdapControl>) {
@@ -183,6 +193,7 @@ impl Talk {
 
     async fn receive(&mut self, message: LdapMsg) {
         let (number, id) = (self.number, message.msgid);
+        self.court.dawdle().await;
         match message.op {
             LdapOp::SearchResultEntry(entry) => {
                 let attributes = entry.attributes.into_iter().map(|attribute| {

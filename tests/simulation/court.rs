@@ -4,27 +4,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use crate::authentik::Authentik;
 use crate::clients::address;
-use crate::law::{LOOK, LOOKS_AGAIN, Use, is_by, is_late, judges_each, must_answer, must_succeed, seconds};
+use crate::law::{
+    Attempt, BUSY, LOOKS_AGAIN, NEWS, SUCCESS, Use, answered_within, is_by, is_late, judges_each, look,
+    must_answer, seconds, unneeded, wrongly_refused,
+};
 use crate::plan::{Spelling, Unfit, What};
 use crate::shown::{Equals, Shown};
 use crate::time::{SECOND, Time, now};
 use crate::world::{World, base, uid};
 
-const SUCCESS: i32 = 0;
-/// Any code but success will do.
-const BUSY: i32 = 51;
 const COMPARE_FALSE: i32 = 5;
 const COMPARE_TRUE: i32 = 6;
 const NO_SUCH_OBJECT: i32 = 32;
-/// A change is news to the server for this long.
-const NEWS: Time = 700 * SECOND;
 /// A connection on which nothing is sent for this long is ended.
 const IDLE: Time = 900 * SECOND;
 /// A wrong secret is refused for this long without asking authentik.
 const REFUSED_AGAIN: Time = 12 * SECOND;
+/// How long a server takes for each answer that is slow on purpose.
+const DAWDLED: Duration = Duration::from_secs(5);
+/// How old is what is found on purpose.
+const FOUND_FORMER: Duration = Duration::from_secs(12);
+const PAGES_FORMER: Duration = Duration::from_secs(60);
+/// So many wrong secrets are judged of somebody at an address (`FAILED_BIND_LIMIT`).
+const WRONG_SECRETS: usize = 20;
 
 #[derive(Clone, Debug)]
 pub enum Request {
@@ -50,6 +56,8 @@ pub enum Request {
 /// A request that is under way.
 #[derive(Debug)]
 pub struct Asked {
+    /// When its first page was asked for, and the one that is under way.
+    pub begun: Time,
     pub sent: Time,
     pub request: Request,
     /// What a search found so far.
@@ -88,6 +96,8 @@ struct Connection {
     bound: Option<Bound>,
     /// When the last bind with a name and a secret was answered.
     judged: Time,
+    /// When something was last answered.
+    answered: Time,
     /// When something was last sent or received.
     active: Time,
     /// The server said that it ends the connection.
@@ -133,6 +143,34 @@ pub enum Broken {
     LosesGroups,
     /// Nobody finds themselves.
     LosesOwn,
+    /// A bind that authentik could not judge is answered as if the password were wrong.
+    BlamesPasswords,
+    /// A wrong password is answered as if authentik were away.
+    BlamesAuthentik,
+    /// A wrong password is answered as if the account were barred.
+    BlamesAccounts,
+    /// Nobody gets in with a code.
+    RefusesCodes,
+    /// Nobody finds anything once a provider was changed.
+    RefusesChanged,
+    /// Every bind that is not judged is answered alike.
+    ConfusesUnfit,
+    /// Each answer takes seconds.
+    Dawdles,
+    /// No connection is ended.
+    KeepsOpen,
+    /// Whoever was let in once is let in for ever.
+    Remembers,
+    /// Whoever logged in after trouble is sent away.
+    EndsAfterTrouble,
+    /// Whoever was logged in when trouble began is sent away.
+    EndsInTrouble,
+    /// No session is ended in authentik.
+    KeepsSessions,
+    /// A search finds what was there some seconds ago.
+    FindsFormer,
+    /// The pages of a search after the first one show what was there a minute ago.
+    PagesFormer,
 }
 
 #[derive(Default)]
@@ -142,8 +180,12 @@ struct CourtState {
     trace: DefaultHasher,
     lines: Option<Vec<String>>,
     restarting: bool,
+    /// A name was spelled in another way than ours.
+    spelled: bool,
     /// How often a code was given by each client.
     codes_given: BTreeMap<(String, String), usize>,
+    /// The secrets that each client was refused with.
+    refused: BTreeMap<String, BTreeSet<String>>,
     shown: Shown,
     equals: Equals,
     pub answers: usize,
@@ -168,6 +210,22 @@ impl Court {
     /// Lets others go first, as many as the seed says.
     pub async fn let_others(&self) {
         self.authentik.let_others().await;
+    }
+
+    /// How long before it is known to have been asked a search is answered, where a rule is broken on purpose.
+    pub fn former(&self, request: &Request, later_page: bool) -> Option<Duration> {
+        match self.broken {
+            Some(Broken::FindsFormer) if matches!(request, Request::Search { .. }) => Some(FOUND_FORMER),
+            Some(Broken::PagesFormer) if later_page => Some(PAGES_FORMER),
+            _ => None,
+        }
+    }
+
+    /// Waits where a rule is broken on purpose by a server that is slow.
+    pub async fn dawdle(&self) {
+        if self.broken == Some(Broken::Dawdles) {
+            tokio::time::sleep(DAWDLED).await;
+        }
     }
 
     /// Writes something into the history.
@@ -216,6 +274,8 @@ impl Court {
     pub fn asked(&self, number: usize, id: i32, asked: Asked) {
         let state = &mut *self.lock();
         state.note(|| format!("connection {number} asks {id}: {:?}", asked.request));
+        state.spelled |=
+            matches!(&asked.request, Request::Bind { spelling, .. } if *spelling != Spelling::Plain);
         if let Request::Bind { secret, .. } = &asked.request
             && let Some((_, code)) = secret.split_once(';')
         {
@@ -291,7 +351,14 @@ impl Court {
             return None;
         };
         forget_others(&mut asked, bound);
-        if let Some(fault) = search(&outside.world, connection, id, &asked, (provider, what), BUSY) {
+        if let Some(fault) = search(
+            &outside.world,
+            connection,
+            id,
+            &asked,
+            (provider, what),
+            Progress::Page,
+        ) {
             state.fault(format!("connection {number}, a page of {id}: {fault}"));
         }
         asked.pages = Some((bound, asked.found.len()));
@@ -319,13 +386,14 @@ impl Court {
             ));
             return;
         };
-        let (code, value) = match (self.broken, &asked.request) {
-            (Some(Broken::RefusesSearches), Request::Search { .. })
-            | (Some(Broken::RefusesCompares), Request::Compare { .. })
-            | (Some(Broken::RefusesTls), Request::StartTls) => (BUSY, value),
-            (Some(Broken::ForgetsWho), Request::WhoAmI) => (code, ""),
-            _ => (code, value),
+        let (code, value) = match self.broken {
+            Some(broken) => broken.alter(world, &asked.request, (code, value)),
+            None => (code, value),
         };
+        let due = asked.sent.max(connection.answered);
+        connection.answered = now();
+        let late = now() - due > answered_within(world, &asked.request, due, now());
+        let late = late.then(|| format!("answered {} after it was due", seconds(now() - due)));
         let fault = match &asked.request {
             Request::Bind {
                 name,
@@ -333,14 +401,27 @@ impl Court {
                 secret,
                 spelling,
             } => {
-                let judged = bind(
-                    world,
-                    &connection.client,
-                    &asked,
-                    (name, *provider, secret, *spelling),
-                    code,
-                    self.broken,
-                );
+                let client = &connection.client;
+                let given = |code: &str| {
+                    let given = state.codes_given.iter().filter(|((given, _), _)| given == code);
+                    given.map(|(_, times)| times).sum::<usize>()
+                };
+                let attempt = Attempt {
+                    name,
+                    secret,
+                    provider: *provider,
+                    new_code: secret.split_once(';').is_some_and(|(_, code)| given(code) == 1),
+                };
+                let judged = match code {
+                    SUCCESS => bind(world, client, asked.sent, attempt, *spelling, self.broken),
+                    _ => {
+                        let refused = state.refused.entry(client.clone()).or_default();
+                        refused.insert(secret.clone());
+                        let limited = refused.len() > WRONG_SECRETS;
+                        refuse(world, asked.sent, attempt, *spelling, code, limited)
+                            .map_or(Ok(Vec::new()), Err)
+                    }
+                };
                 let (logins, fault) = match judged {
                     Ok(logins) => (logins, None),
                     Err(fault) => (Vec::new(), Some(fault)),
@@ -363,8 +444,12 @@ impl Court {
                 let refused = same
                     && code != SUCCESS
                     && must_be_answered(world, connection, (id, asked.sent), provider);
-                let code = if same { code } else { BUSY };
-                let fault = search(world, connection, id, &asked, (provider, what), code);
+                let progress = match code {
+                    SUCCESS if same => Progress::All,
+                    SUCCESS => Progress::Page,
+                    _ => Progress::Refused,
+                };
+                let fault = search(world, connection, id, &asked, (provider, what), progress);
                 let fault = fault
                     .or_else(|| refused.then(|| format!("refused with {code}, although nothing was amiss")));
                 fault.or_else(|| {
@@ -378,8 +463,8 @@ impl Court {
             Request::WhoAmI => who_am_i(world, connection, (id, asked.sent), (code, value)),
             Request::Unfit(kind) => {
                 connection.bound = None;
-                let fits = *kind == Unfit::Anonymous;
-                (!fits && code == SUCCESS).then(|| "answered with success".to_owned())
+                let expected = answer_to(*kind);
+                (code != expected).then(|| format!("answered with {code} and not with {expected}"))
             }
             Request::StartTls => {
                 let secure = connection.secure;
@@ -396,7 +481,7 @@ impl Court {
                 }
             }
         };
-        if let Some(fault) = fault {
+        if let Some(fault) = fault.or(late) {
             state.fault(format!(
                 "connection {number}, {id} ({:?}), sent at {}: {fault}",
                 asked.request,
@@ -413,6 +498,9 @@ impl Court {
         let restarting = state.restarting;
         let connection = &mut state.connections[number];
         let open = std::mem::take(&mut connection.asked);
+        if self.broken == Some(Broken::KeepsOpen) && !restarting {
+            return;
+        }
         let bound = connection.bound.take();
         if restarting {
             return;
@@ -442,12 +530,24 @@ impl Court {
 
     /// Whether a rule is broken on purpose by a server that now ends the connection.
     pub fn is_sent_away(&self, number: usize) -> bool {
+        let outside = self.authentik.lock();
         let state = &mut *self.lock();
         let connection = &mut state.connections[number];
         match self.broken {
             Some(Broken::SendsAway) if connection.bound.is_some() => {
                 connection.told = true;
                 true
+            }
+            Some(broken @ (Broken::EndsAfterTrouble | Broken::EndsInTrouble)) => {
+                let world = &outside.world;
+                let mut trouble = world.trouble.iter().chain(&world.denied);
+                let logins = connection.bound.iter().flat_map(|bound| &bound.logins);
+                let last = logins.map(|login| world.granted[*login].at).max();
+                connection.told |= last.is_some_and(|at| match broken {
+                    Broken::EndsInTrouble => trouble.any(|(began, _)| *began > at),
+                    _ => trouble.clone().count() > 0 && trouble.all(|(_, ended)| ended + SECOND < at),
+                });
+                connection.told
             }
             broken => broken == Some(Broken::HangsUp),
         }
@@ -460,6 +560,25 @@ impl Court {
         let connection = &mut state.connections[number];
         connection.asked.clear();
         connection.bound = None;
+    }
+
+    /// Nobody has been connected since a moment: no session is left that nobody needs.
+    pub fn alone_since(&self, moment: Time) {
+        let outside = self.authentik.lock();
+        let world = &outside.world;
+        if !world.setting.unbind {
+            return;
+        }
+        let state = &mut *self.lock();
+        for login in world.sessions.values().filter_map(|session| session.granted) {
+            if let Some(reason) = unneeded(world, login, moment, state.spelled) {
+                let granted = &world.granted[login];
+                let (name, at) = (&granted.name, seconds(granted.at));
+                state.fault(format!(
+                    "the session of {name} of {at} is left, although nobody is connected and it {reason}"
+                ));
+            }
+        }
     }
 
     /// Nothing is under way any more: everything asked must have been answered, and no code sent more often than given.
@@ -522,32 +641,106 @@ fn forget_others(asked: &mut Asked, bound: Option<i32>) -> bool {
     }
 }
 
+impl Broken {
+    /// What such a server answers instead.
+    fn alter<'a>(self, world: &World, request: &Request, (code, value): (i32, &'a str)) -> (i32, &'a str) {
+        let changed = || {
+            let mut providers = world.providers.iter();
+            providers
+                .any(|provider| provider.served.spans().count() + provider.application.spans().count() > 2)
+        };
+        let code = match (self, request) {
+            (Self::RefusesSearches, Request::Search { .. })
+            | (Self::RefusesCompares, Request::Compare { .. })
+            | (Self::RefusesTls, Request::StartTls)
+            | (Self::ConfusesUnfit, Request::Unfit(_)) => BUSY,
+            (Self::RefusesChanged, Request::Search { .. }) if changed() => BUSY,
+            (Self::ForgetsWho, Request::WhoAmI) => return (code, ""),
+            (Self::RefusesCodes, Request::Bind { secret, .. }) if secret.contains(';') => 49,
+            (Self::BlamesPasswords, Request::Bind { .. }) if code == 52 => 49,
+            (Self::BlamesAuthentik, Request::Bind { .. }) if code == 49 => 52,
+            (Self::BlamesAccounts, Request::Bind { .. }) if code == 49 => 50,
+            (
+                Self::Remembers,
+                Request::Bind {
+                    name,
+                    secret,
+                    provider,
+                    ..
+                },
+            ) => {
+                let mut granted = world.granted.iter();
+                let known = granted.any(|granted| {
+                    granted.name == *name
+                        && is_by(granted, secret)
+                        && granted.passed.iter().any(|(_, passed, _)| passed == provider)
+                });
+                if known { SUCCESS } else { code }
+            }
+            _ => code,
+        };
+        (code, value)
+    }
+}
+
+/// How a bind is answered that is not judged.
+fn answer_to(kind: Unfit) -> i32 {
+    match kind {
+        Unfit::Anonymous => SUCCESS,
+        Unfit::Version => 2,
+        Unfit::Sasl => 7,
+        Unfit::NoName | Unfit::OtherTree => 50,
+        Unfit::NoSecret => 53,
+    }
+}
+
+/// Why a bind may not have been refused so.
+fn refuse(
+    world: &World,
+    sent: Time,
+    attempt: Attempt<'_>,
+    spelling: Spelling,
+    code: i32,
+    limited: bool,
+) -> Option<String> {
+    // A name in another spelling is that of the user whom the directory says.
+    let known = match spelling {
+        Spelling::Plain => REFUSED_AGAIN,
+        _ => look(world) + LOOKS_AGAIN,
+    };
+    let taken = spelling.is_theirs() && (world.setting.alone || !spelling.is_bare());
+    if !taken || sent <= known {
+        return None;
+    }
+    wrongly_refused(world, attempt, (sent.saturating_sub(known), now()), code, limited)
+}
+
 /// The logins that a bind may have succeeded by, or why it may not have been answered so.
 fn bind(
     world: &World,
     client: &str,
-    asked: &Asked,
-    (name, provider, secret, spelling): (&str, usize, &str, Spelling),
-    code: i32,
+    sent: Time,
+    attempt: Attempt<'_>,
+    spelling: Spelling,
     broken: Option<Broken>,
 ) -> Result<Vec<usize>, String> {
-    let (sent, at) = (asked.sent, now());
-    if code != SUCCESS {
-        // A name in another spelling is that of the user whom the directory says.
-        let known = match spelling {
-            Spelling::Plain => REFUSED_AGAIN,
-            _ => LOOK + LOOKS_AGAIN,
-        };
-        let from = sent.saturating_sub(known);
-        let taken = spelling.is_theirs() && (world.setting.alone || !spelling.is_bare());
-        if sent > known && taken && must_succeed(world, name, secret, provider, from, at) {
-            return Err(format!("refused with {code}, although it was right all the time"));
-        }
-        return Ok(Vec::new());
-    }
+    let Attempt {
+        name,
+        secret,
+        provider,
+        ..
+    } = attempt;
     if !spelling.is_theirs() {
         return Err("answered with success, which is nobody's name".to_owned());
     }
+    let remembered = broken == Some(Broken::Remembers)
+        && world.granted.iter().any(|granted| {
+            let mut passed = granted.passed.iter();
+            granted.name == name
+                && is_by(granted, secret)
+                && granted.at < sent
+                && passed.any(|(_, passed, _)| *passed == provider)
+        });
     let mut reasons = Vec::new();
     let mut logins = Vec::new();
     for (number, granted) in world.granted.iter().enumerate().rev() {
@@ -558,6 +751,9 @@ fn bind(
             continue;
         }
         let fresh = granted.at >= sent;
+        if fresh && remembered {
+            continue;
+        }
         if !fresh && judges_each(world, provider, sent) {
             continue;
         }
@@ -633,8 +829,15 @@ fn may_end(world: &World, login: usize, provider: usize) -> bool {
         || person.permission[provider].changed_since(since)
         || served.served.changed_since(since)
         || served.application.changed_since(since)
-        // authentik is believed if it says something else.
-        || !world.is_calm(since, now(), 0)
+}
+
+/// How far the answer to a search is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Another page follows, or the first ones were shown to somebody else.
+    Page,
+    All,
+    Refused,
 }
 
 fn search(
@@ -643,7 +846,7 @@ fn search(
     id: i32,
     asked: &Asked,
     (provider, what): (usize, What),
-    code: i32,
+    progress: Progress,
 ) -> Option<String> {
     let bound = connection
         .bound
@@ -656,14 +859,15 @@ fn search(
             shown.dn
         ));
     };
-    if code == SUCCESS
+    if progress != Progress::Refused
         && let Err(reason) = standing(world, bound, asked.sent)
     {
         return Some(format!(
             "answered to a connection that should have ended: {reason}"
         ));
     }
-    let (at, sent) = (now(), asked.sent);
+    let (at, sent, begun) = (now(), asked.sent, asked.begun);
+    let judged = asked.pages.map_or(0, |(_, count)| count);
     let candidates: Vec<usize> = bound.logins.clone();
     let mut blinkered = String::from("it never had the permission");
     let full = candidates.iter().any(|login| {
@@ -700,17 +904,20 @@ fn search(
         .collect();
     let mut seen = BTreeSet::new();
     if what == What::Sorted
-        && code == SUCCESS
+        && progress != Progress::Refused
         && let Some(fault) = unsorted(asked)
     {
         return Some(fault);
     }
-    for entry in &asked.found {
+    for (number, entry) in asked.found.iter().enumerate() {
         if !entry.dn.ends_with(base(provider)) {
             return Some(format!("{} is of another tree", entry.dn));
         }
+        // What earlier pages showed was judged when they came.
+        let is_new = number >= judged;
         if !entry.dn.contains(",ou=users,") {
-            if entry.dn.contains(",ou=groups,")
+            if is_new
+                && entry.dn.contains(",ou=groups,")
                 && let Some(fault) = group(world, entry, (!full).then_some(&own), whole, sent, at)
             {
                 return Some(fault);
@@ -720,7 +927,7 @@ fn search(
         let Some(person) = (0..world.people.len()).find(|person| uid(*person) == entry.one("uid")) else {
             return Some(format!("{} never was", entry.dn));
         };
-        if !full && !own.contains(&person) {
+        if is_new && !full && !own.contains(&person) {
             return Some(format!("{} was shown to somebody else ({blinkered})", entry.dn));
         }
         let (name, mail) = (entry.one("cn"), entry.one("mail"));
@@ -734,7 +941,7 @@ fn search(
         let Some((_, ended, _)) = shown.next_back() else {
             return Some(format!("{} never was as it is shown", entry.dn));
         };
-        if is_late(world, provider, ended, sent) {
+        if is_new && is_late(world, provider, ended, sent) {
             return Some(format!(
                 "{} is shown as it was until {}",
                 entry.dn,
@@ -743,14 +950,14 @@ fn search(
         }
         let steady = world.people[person]
             .row
-            .during(sent.saturating_sub(LOOK), at)
+            .during(begun.saturating_sub(look(world)), at)
             .count()
             == 1;
         if !seen.insert(person) && steady {
             return Some(format!("{} is there twice", entry.dn));
         }
     }
-    if code != SUCCESS {
+    if progress != Progress::All {
         return None;
     }
     // Groups stay throughout.
@@ -768,9 +975,9 @@ fn search(
         return Some(format!("group{group} is missing"));
     }
     match own.len() {
-        _ if whole => missing(world, &seen, None, what, sent, at),
+        _ if whole => missing(world, &seen, None, what, begun, at),
         // Whoever may not see everybody sees themselves.
-        1 => missing(world, &seen, Some(&own), what, sent, at),
+        1 => missing(world, &seen, Some(&own), what, begun, at),
         _ => None,
     }
 }
@@ -824,14 +1031,14 @@ fn missing(
         };
         // Pages are a directory of several moments: whoever changed their name between them may be on none.
         let paged = matches!(what, What::Pages | What::Sorted);
-        let rows = known.row.during(sent.saturating_sub(LOOK), at).flatten();
+        let rows = known.row.during(sent.saturating_sub(look(world)), at).flatten();
         let mut names = rows.map(|row| &row.name);
         let first = names.next();
         let renamed = paged && names.any(|name| Some(name) != first);
         let Some(since) = known.row.since(at, is) else {
             continue;
         };
-        if !seen.contains(&person) && !renamed && world.calm(since, sent, LOOKS_AGAIN) > LOOK {
+        if !seen.contains(&person) && !renamed && world.calm(since, sent, LOOKS_AGAIN) > look(world) {
             let whose = if some.is_some() {
                 "from what they find"
             } else {
@@ -859,7 +1066,7 @@ fn group(
         .iter()
         .filter_map(|member| member.strip_prefix("cn=")?.split(',').next())
         .collect();
-    let from = |ended: Time| ended >= sent || world.calm(ended, sent, LOOKS_AGAIN) <= LOOK;
+    let from = |ended: Time| ended >= sent || world.calm(ended, sent, LOOKS_AGAIN) <= look(world);
     for name in &names {
         let is = members.iter().any(|(person, is)| {
             let was = is
@@ -887,7 +1094,7 @@ fn group(
         let rows = world.people[*person].row.spans();
         let mut rows = rows.filter(|(began, ended, _)| *began <= at && from(*ended));
         let shown = rows.any(|(.., row)| row.as_ref().is_some_and(|row| names.contains(row.name.as_str())));
-        if !shown && world.calm(since.max(there), sent, LOOKS_AGAIN) > LOOK {
+        if !shown && world.calm(since.max(there), sent, LOOKS_AGAIN) > look(world) {
             return Some(format!(
                 "{:?} is missing in {}",
                 world.people[*person].row.now(),
@@ -932,7 +1139,7 @@ fn refused_compare(
         return Some(format!("refused with {code}, although nothing was amiss"));
     }
     let name = crate::plan::NAMES[name];
-    let from = sent.saturating_sub(LOOK + LOOKS_AGAIN);
+    let from = sent.saturating_sub(look(world) + LOOKS_AGAIN);
     let named = |row: &Option<crate::world::Row>| row.as_ref().is_some_and(|row| row.name == name);
     let people = world.people.iter().enumerate();
     let mut people = people.filter(|(_, person)| person.row.during(from, now()).any(named));
@@ -946,7 +1153,7 @@ fn refused_compare(
         .logins
         .iter()
         .all(|login| world.granted[*login].person == person);
-    let there = since == 0 || world.calm(since, sent, LOOKS_AGAIN) > LOOK;
+    let there = since == 0 || world.calm(since, sent, LOOKS_AGAIN) > look(world);
     (steady && there && (own || sees_all(world, connection, provider)))
         .then(|| format!("{name} is not there to be compared, who was there all the time"))
 }
@@ -983,7 +1190,7 @@ fn compare(
         let is = row
             .as_ref()
             .is_some_and(|row| row.name == name && (row.mail == mail) == (code == COMPARE_TRUE));
-        is && began <= now() && (ended >= sent || world.calm(ended, sent, LOOKS_AGAIN) <= LOOK)
+        is && began <= now() && (ended >= sent || world.calm(ended, sent, LOOKS_AGAIN) <= look(world))
     });
     (!was).then(|| format!("{code}, which was not so"))
 }

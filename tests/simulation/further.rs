@@ -40,10 +40,16 @@ pub enum Topic {
     Undated,
     /// Searches before which authentik is asked.
     Direct,
+    /// Names that pass on while both who had them and who has them are fetched.
+    PassedOn,
+    /// Former passwords that come at once while users cannot be read.
+    Doubted,
+    /// Clients that search all the time, while people change now and then.
+    Polling,
 }
 
 /// How many of this many seeds are about what.
-const SHARES: [(Topic, usize); 15] = [
+const SHARES: [(Topic, usize); 18] = [
     (Topic::Spellings, 5),
     (Topic::Crowd, 1),
     (Topic::Restarts, 4),
@@ -59,6 +65,9 @@ const SHARES: [(Topic, usize); 15] = [
     (Topic::Modes, 2),
     (Topic::Undated, 1),
     (Topic::Direct, 4),
+    (Topic::PassedOn, 2),
+    (Topic::Doubted, 1),
+    (Topic::Polling, 2),
 ];
 
 impl Topic {
@@ -71,7 +80,13 @@ impl Topic {
     fn is_quiet(self) -> bool {
         matches!(
             self,
-            Topic::Crowd | Topic::Unheard | Topic::LongFailures | Topic::Beginnings | Topic::Endings
+            Topic::Crowd
+                | Topic::Unheard
+                | Topic::LongFailures
+                | Topic::Beginnings
+                | Topic::Endings
+                | Topic::Doubted
+                | Topic::Polling
         )
     }
 }
@@ -135,14 +150,25 @@ fn settle(topic: Topic, setting: &mut Setting, random: &mut fastrand::Rng) {
             setting.way = [5, 30, 120][random.usize(..3)] * MILLISECOND;
             setting.cached[PROVIDER] = true;
         }
-        Topic::LongFailures => setting.rest = 150 * SECOND,
+        Topic::LongFailures | Topic::Doubted => setting.rest = 150 * SECOND,
+        Topic::Polling => {
+            // Now and then until no cached bind of before is left.
+            setting.rest = [150, 150, 150, 3_700][random.usize(..4)] * SECOND;
+            setting.uneven = random.u32(..4) == 0;
+            setting.direct = [Direct::No, Direct::No, Direct::Fresh][random.usize(..3)];
+        }
+        Topic::PassedOn => {
+            setting.way = [5, 30][random.usize(..2)] * MILLISECOND;
+            setting.uneven = true;
+        }
         Topic::Endings => {
             setting.way = [5, 30, 120][random.usize(..3)] * MILLISECOND;
             setting.uneven = true;
         }
         Topic::Undated => setting.cached[PROVIDER] = true,
         Topic::Direct => setting.direct = [Direct::Fresh, Direct::Live][random.usize(..2)],
-        Topic::Bursts | Topic::Silence | Topic::Unheard | Topic::Beginnings | Topic::Modes => {}
+        Topic::Modes => setting.rest = [150, 500][random.usize(..2)] * SECOND,
+        Topic::Bursts | Topic::Silence | Topic::Unheard | Topic::Beginnings => {}
     }
 }
 
@@ -161,14 +187,19 @@ impl Pattern {
 
     fn play(&mut self, topic: Topic) {
         let count = match topic {
-            Topic::Crowd | Topic::LongFailures | Topic::Unheard | Topic::Undated => 1,
+            Topic::Crowd | Topic::LongFailures | Topic::Unheard | Topic::Undated | Topic::Doubted => 1,
             Topic::Restarts | Topic::Silence | Topic::Beginnings => self.random.usize(1..4),
             Topic::Endings => self.random.usize(3..7),
             _ => self.random.usize(4..9),
         };
         if matches!(
             topic,
-            Topic::Groups | Topic::LongFailures | Topic::Crowd | Topic::Direct
+            Topic::Groups
+                | Topic::LongFailures
+                | Topic::Crowd
+                | Topic::Direct
+                | Topic::PassedOn
+                | Topic::Polling
         ) {
             self.bind(0, ADMIN, Name::User(0), Secret::Right);
             self.at += 2 * SECOND;
@@ -190,12 +221,24 @@ impl Pattern {
                 Topic::Modes => self.modes(),
                 Topic::Undated => self.undated(),
                 Topic::Direct => self.direct(),
+                Topic::PassedOn => self.passed_on(),
+                Topic::Doubted => self.doubted(),
+                Topic::Polling => self.polling(),
             }
             self.at += match self.random.u32(..4) {
                 0 => self.random.u64(..80) * MILLISECOND,
                 1 => self.random.u64(3..30) * SECOND,
                 _ => self.random.u64(80..3_000) * MILLISECOND,
             };
+        }
+        if topic == Topic::Modes && self.random.bool() {
+            self.add(
+                0,
+                Step::Serve {
+                    provider: PROVIDER,
+                    is: false,
+                },
+            );
         }
     }
 
@@ -572,23 +615,28 @@ impl Pattern {
             person: lower,
             name: lower,
         };
-        if self.random.bool() {
+        match self.random.u32(..3) {
             // Had it before, and gets it again.
-            self.add(0, shared);
-            self.at += self.random.u64(40..50) * SECOND;
-            self.add(0, own);
-            self.at += SECOND;
-            self.bind(0, connection, Name::Mail(owner), Secret::Right);
-            self.at += self.random.u64(70..90) * SECOND;
-            self.add(0, shared);
-        } else {
+            0 => {
+                self.add(0, shared);
+                self.at += self.random.u64(40..50) * SECOND;
+                self.add(0, own);
+                self.at += SECOND;
+                self.bind(0, connection, Name::Mail(owner), Secret::Right);
+                self.at += self.random.u64(70..90) * SECOND;
+                self.add(0, shared);
+            }
             // Gets it during the login, and a look shows that.
-            self.bind(0, connection, Name::Mail(owner), Secret::Right);
-            let way = self.setting.way;
-            let gets = self.random.u64(2 * way..=5 * way);
-            self.add(gets, shared);
-            let looks = gets + self.random.u64(..=way);
-            self.add(looks, Step::Update);
+            1 => {
+                self.bind(0, connection, Name::Mail(owner), Secret::Right);
+                let way = self.setting.way;
+                let gets = self.random.u64(2 * way..=5 * way);
+                self.add(gets, shared);
+                let looks = gets + self.random.u64(..=way);
+                self.add(looks, Step::Update);
+            }
+            // Gets it during the login, and logs in, too: both are unknown and are fetched.
+            _ => return self.namesake_fetched(owner, lower),
         }
         let another = self.connection();
         self.bind(
@@ -599,6 +647,130 @@ impl Pattern {
         );
         self.at += 58 * SECOND;
         self.add(0, own);
+    }
+
+    /// Two come by new names just before they log in. One gets the other's e-mail address then, by which that one does.
+    fn namesake_fetched(&mut self, owner: usize, lower: usize) {
+        let name = self.random.usize(self.setting.people..NAMES.len());
+        let mail = self.random.usize(self.setting.people..NAMES.len());
+        self.add(0, Step::Rename { person: lower, name });
+        self.add(
+            0,
+            Step::Mail {
+                person: owner,
+                name: mail,
+            },
+        );
+        let (one, another, way) = (self.connection(), self.connection(), self.setting.way);
+        self.bind(0, one, Name::Mail(mail), Secret::Right);
+        let after = self.random.u64(..=way);
+        self.bind(after, another, Name::User(name), Secret::Right);
+        let gets = self.random.u64(2 * way..=8 * way);
+        let shared = Step::Mail {
+            person: lower,
+            name: mail,
+        };
+        self.add(gets, shared);
+        let secret = Secret::Any(owner % SECRETS.len());
+        self.bind(55 * SECOND, another, Name::Mail(mail), secret);
+        self.at += 58 * SECOND;
+        for person in [lower, owner] {
+            self.add(0, Step::Rename { person, name: person });
+            self.add(0, Step::Mail { person, name: person });
+        }
+        // Who they are by then is known.
+        self.at += 33 * SECOND;
+    }
+
+    /// Somebody logs in under a new name and is fetched. While their row is on its way the name passes on, and its next owner logs
+    /// in under it.
+    fn passed_on(&mut self) {
+        let (from, to) = (self.other(), self.other());
+        let name = self.random.usize(self.setting.people..NAMES.len());
+        let way = self.setting.way;
+        let (one, another) = (self.connection(), self.connection());
+        self.add(0, Step::Rename { person: from, name });
+        self.bind(0, one, Name::User(name), Secret::Right);
+        let passes = self.random.u64(6 * way..=12 * way);
+        self.add(passes, Step::Pass { from, to });
+        let after = passes + self.random.u64(..=way);
+        self.bind(after, another, Name::User(name), Secret::Right);
+        for _ in 0..4 {
+            let looked = after + self.random.u64(..=40 * way);
+            self.look(looked, What::All);
+        }
+        self.at += after + SECOND;
+        self.look(0, What::All);
+        for person in [to, from] {
+            self.add(0, Step::Rename { person, name: person });
+        }
+    }
+
+    /// Users cannot be read, and passwords change: when the former ones must have been found out, several come with theirs at once.
+    fn doubted(&mut self) {
+        let people: Vec<usize> = (1..self.setting.people).collect();
+        for person in &people {
+            let connection = self.connection();
+            self.bind(0, connection, Name::User(*person), Secret::Right);
+        }
+        self.add(
+            3 * SECOND,
+            Step::Fault {
+                kind: Fault::UsersDenied,
+                permille: 1000,
+                lasts: 800 * SECOND,
+            },
+        );
+        self.at += self.random.u64(4..100) * SECOND;
+        for person in &people {
+            let secret = (person + 1) % SECRETS.len();
+            let person = *person;
+            self.add(0, Step::Password { person, secret });
+        }
+        let found_out = self.random.u64(352..400) * SECOND;
+        for person in &people {
+            let first = self.connection();
+            self.add(
+                found_out,
+                Step::Together {
+                    first,
+                    count: 2,
+                    name: *person,
+                    provider: PROVIDER,
+                    secret: Secret::Former,
+                },
+            );
+        }
+        self.at += 400 * SECOND;
+    }
+
+    /// One who sees everything searches again and again, while somebody changes of whom nothing else tells.
+    fn polling(&mut self) {
+        let person = self.random.usize(2..self.setting.people);
+        let change = match self.random.u32(..8) {
+            0..3 => Step::Mail {
+                person,
+                name: self.random.usize(self.setting.people..NAMES.len()),
+            },
+            3..5 => Step::Rename {
+                person,
+                name: self.random.usize(self.setting.people..NAMES.len()),
+            },
+            5 => Step::Member {
+                person,
+                group: self.random.usize(..crate::plan::GROUPS),
+                is: self.random.bool(),
+            },
+            6 => Step::Delete { person },
+            _ => Step::Create { person, name: person },
+        };
+        let after = self.random.u64(..4_000) * MILLISECOND;
+        self.add(after, change);
+        for _ in 0..self.random.usize(8..20) {
+            let what = [What::All, What::All, What::Pages, What::Sorted][self.random.usize(..4)];
+            self.look(0, what);
+            self.at += self.random.u64(1_000..4_000) * MILLISECOND;
+        }
     }
 
     /// Users cannot be read for many minutes, while somebody under a new name logs in and changes their password.

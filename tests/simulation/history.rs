@@ -20,6 +20,14 @@ impl<T> History<T> {
         &self.0.last().expect("there is a first value").1
     }
 
+    /// The value at a moment; `None` before the first.
+    pub fn at(&self, moment: Time) -> Option<&T> {
+        let mut earlier = self.0.iter().rev();
+        earlier
+            .find(|(began, _)| *began <= moment)
+            .map(|(_, value)| value)
+    }
+
     /// The values that held at some moment of a span.
     pub fn during(&self, from: Time, to: Time) -> impl Iterator<Item = &T> {
         self.spans()
@@ -38,6 +46,12 @@ impl<T> History<T> {
     /// Whether there has been another value since a moment.
     pub fn changed_since(&self, moment: Time) -> bool {
         self.spans().any(|(began, ..)| began > 0 && began >= moment)
+    }
+
+    /// The moments of a span in which another value began.
+    pub fn changes(&self, from: Time, to: Time) -> impl Iterator<Item = Time> {
+        let began = self.0.iter().map(|(began, _)| *began);
+        began.filter(move |began| from < *began && *began <= to)
     }
 
     /// Since when something has held without a break, looking back from a moment; `None`: it does not hold then.

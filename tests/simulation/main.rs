@@ -45,6 +45,8 @@ const CAMPAIGN: &str = "AKLDAP_SIMULATE";
 const FIRST: &str = "AKLDAP_SIMULATE_FIRST";
 /// How many failing histories are printed; of more, only the seeds are named.
 const TOLD: usize = 3;
+/// Histories at most in which a broken rule is looked for.
+const TRIED: u64 = 60;
 /// Between two lines about how far a campaign is.
 const PROGRESS: Duration = Duration::from_secs(10);
 
@@ -206,33 +208,212 @@ fn a_rule_that_is_broken_is_found_and_the_history_becomes_short() {
     assert!(!run(&shrunk, false, broken).faults.is_empty());
 }
 
+/// Where a history is looked for in which a broken rule shows.
+#[derive(Clone, Copy, Debug)]
+enum Among {
+    All,
+    First(Focus),
+    Second(Topic),
+}
+
+impl Among {
+    fn seeds(self) -> Box<dyn Iterator<Item = u64>> {
+        match self {
+            Self::All => Box::new(0..TRIED),
+            Self::First(focus) => Box::new(
+                (0..SEEDS)
+                    .filter(move |seed| Focus::of(*seed) == focus)
+                    .take(TRIED as usize),
+            ),
+            Self::Second(topic) => {
+                let seeds = SECOND_SERIES..SECOND_SERIES + FURTHER_SEEDS;
+                Box::new(
+                    seeds
+                        .filter(move |seed| Topic::of(*seed) == topic)
+                        .take(TRIED as usize),
+                )
+            }
+        }
+    }
+}
+
+/// Has each rule broken on purpose, and looks for what the court says of it.
+fn find(sought: &[(Broken, Among, &str)]) {
+    let mut unnoticed = Vec::new();
+    for (broken, among, rule) in sought {
+        let mut tried = 0;
+        let found = among.seeds().find(|seed| {
+            tried += 1;
+            let faults = run(&Plan::new(*seed), false, Some(*broken)).faults;
+            faults.iter().any(|fault| fault.contains(rule))
+        });
+        match found {
+            Some(seed) => println!("{broken:?}: {rule:?}, of {among:?} by seed {seed}, after {tried}"),
+            None => unnoticed.push((broken, among, rule)),
+        }
+    }
+    assert!(unnoticed.is_empty(), "{unnoticed:#?}");
+}
+
 /// A server that closes connections for no reason, refuses what it must answer or leaves out what it must show is found.
 #[test]
 fn what_is_closed_refused_or_left_out_for_no_reason_is_found() {
-    for (broken, rule) in [
-        (Broken::SendsAway, "although nothing ended the login it stood on"),
-        (Broken::HangsUp, "without a notice"),
+    find(&[
+        (
+            Broken::SendsAway,
+            Among::All,
+            "although nothing ended the login it stood on",
+        ),
+        (
+            Broken::EndsAfterTrouble,
+            Among::First(Focus::Failures),
+            "although nothing ended the login it stood on",
+        ),
+        (
+            Broken::EndsInTrouble,
+            Among::First(Focus::Failures),
+            "although nothing ended the login it stood on",
+        ),
+        (Broken::HangsUp, Among::All, "without a notice"),
         (
             Broken::RefusesSearches,
+            Among::All,
+            "refused with 51, although nothing was amiss",
+        ),
+        (
+            Broken::RefusesChanged,
+            Among::First(Focus::Providers),
             "refused with 51, although nothing was amiss",
         ),
         (
             Broken::RefusesCompares,
+            Among::All,
             "refused with 51, although nothing was amiss",
         ),
-        (Broken::RefusesTls, "TLS was refused with 51"),
-        (Broken::ForgetsWho, "was said to be nobody"),
-        (Broken::LosesGroups, "group0 is missing"),
-        (Broken::LosesOwn, "is missing from what they find"),
-    ] {
-        // Not only of histories that last for long.
-        let early = |line: &str| {
-            let time = line.trim_start().split(' ').next();
-            time.and_then(|time| time.parse::<f64>().ok())
-                .is_some_and(|time| time < 600.0)
-        };
-        let mut lines = (0..200).flat_map(|seed| run(&Plan::new(seed), true, Some(broken)).lines);
-        let is = |line: String| line.contains("!! ") && line.contains(rule) && early(&line);
-        assert!(lines.any(is), "{broken:?}");
-    }
+        (Broken::RefusesTls, Among::All, "TLS was refused with 51"),
+        (Broken::ForgetsWho, Among::All, "was said to be nobody"),
+        (Broken::LosesGroups, Among::All, "group0 is missing"),
+        (Broken::LosesOwn, Among::All, "is missing from what they find"),
+    ]);
+}
+
+/// A server that refuses binds with the wrong code, or whom it must let in, is found.
+#[test]
+fn binds_that_are_refused_for_another_reason_are_found() {
+    find(&[
+        (
+            Broken::BlamesPasswords,
+            Among::First(Focus::Failures),
+            "refused with 49, although it was right all the time",
+        ),
+        (
+            Broken::BlamesPasswords,
+            Among::Second(Topic::Failures),
+            "refused with 49, although it was right all the time",
+        ),
+        (
+            Broken::BlamesAuthentik,
+            Among::All,
+            "refused with 52 and not with 49",
+        ),
+        (
+            Broken::BlamesAccounts,
+            Among::All,
+            "refused with 50, although nothing barred them",
+        ),
+        (
+            Broken::RefusesCodes,
+            Among::First(Focus::Codes),
+            "refused with 49, although it was right all the time",
+        ),
+        (
+            Broken::ConfusesUnfit,
+            Among::First(Focus::Refused),
+            "answered with 51 and not with",
+        ),
+    ]);
+}
+
+/// A server that is late, or shows what was, is found.
+#[test]
+fn what_comes_late_is_found() {
+    find(&[
+        (Broken::Dawdles, Among::All, "after it was due"),
+        (
+            Broken::KeepsSessions,
+            Among::First(Focus::Ends),
+            "although nobody is connected and it",
+        ),
+        (
+            Broken::FindsFormer,
+            Among::Second(Topic::Polling),
+            "is shown as it was until",
+        ),
+        (
+            Broken::FindsFormer,
+            Among::Second(Topic::Direct),
+            "is shown as it was until",
+        ),
+        (Broken::PagesFormer, Among::Second(Topic::Direct), "a page of"),
+    ]);
+}
+
+/// Every bound is reached: where a server never ended a connection, or never forgot whom it let in, each rule finds somebody.
+#[test]
+fn every_bound_is_reached() {
+    use Broken::{KeepsOpen, Remembers};
+    find(&[
+        (
+            KeepsOpen,
+            Among::First(Focus::Ends),
+            "the end of its session was heard at",
+        ),
+        (
+            KeepsOpen,
+            Among::First(Focus::Ends),
+            "unheard before the stream was opened again",
+        ),
+        (KeepsOpen, Among::First(Focus::Idle), "and nobody heard of it"),
+        (KeepsOpen, Among::First(Focus::Plain), "its session expired at"),
+        (
+            KeepsOpen,
+            Among::Second(Topic::Unheard),
+            "the person is gone or inactive since",
+        ),
+        (KeepsOpen, Among::Second(Topic::Modes), "the provider left at"),
+        (
+            KeepsOpen,
+            Among::First(Focus::Providers),
+            "the provider moved to where the person is barred",
+        ),
+        (
+            KeepsOpen,
+            Among::First(Focus::Idle),
+            "the application bars the person since",
+        ),
+        (
+            KeepsOpen,
+            Among::First(Focus::Rights),
+            "the permission was taken at",
+        ),
+        (
+            KeepsOpen,
+            Among::First(Focus::Rights),
+            "the permission was given at",
+        ),
+        (
+            Remembers,
+            Among::First(Focus::Passwords),
+            "the password changed at",
+        ),
+        (Remembers, Among::Second(Topic::Doubted), "with users unread"),
+        (Remembers, Among::First(Focus::Names), "the name went at"),
+        (
+            Remembers,
+            Among::First(Focus::Names),
+            "somebody else got the name at",
+        ),
+        (Remembers, Among::First(Focus::Codes), "its code was given by"),
+        (Remembers, Among::Second(Topic::Polling), "it is too old"),
+    ]);
 }

@@ -67,6 +67,7 @@ pub fn run(plan: &Plan, tell: bool, broken: Option<Broken>) -> Outcome {
 async fn history(plan: &Plan, tell: bool, broken: Option<Broken>) -> Outcome {
     time::begin();
     let authentik = Authentik::new(World::new(&plan.setting), plan.seed);
+    authentik.lock().world.keeps_sessions = broken == Some(Broken::KeepsSessions);
     let court = Court::new(&authentik, tell, broken);
     let folder = plan
         .setting
@@ -469,7 +470,9 @@ impl Stage {
         for client in self.clients.iter().flatten() {
             client.hang_up();
         }
+        let alone = now();
         tokio::time::sleep(QUIET).await;
+        self.court.alone_since(alone);
         let text = self.server().outpost().metrics().encode().unwrap_or_default();
         for (gauge, what) in [
             ("akldap_open_connections", "connections"),

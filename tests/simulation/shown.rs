@@ -52,7 +52,7 @@ impl Shown {
             };
             let before = self.people.get(&person).copied();
             if let Some((shown, newer)) = before
-                && shown < asked.sent
+                && shown < asked.begun
                 && began < newer
                 && ended <= newer
             {
@@ -76,7 +76,7 @@ impl Shown {
                 .since(now(), Option::is_some)
                 .is_some_and(|since| since < *shown);
             let calm = world.is_calm(shown.saturating_sub(CALM), now(), LOOKS_AGAIN);
-            (*shown < asked.sent && there && calm && few_changed(world, *person) && !seen.contains(person))
+            (*shown < asked.begun && there && calm && few_changed(world, *person) && !seen.contains(person))
                 .then(|| format!("{:?} is missing, who was shown at {}", row.now(), seconds(*shown)))
         })
     }

@@ -83,6 +83,7 @@ fn plan(seed: u64, cached: bool, changes: &[Step], after: Time) -> Plan {
             people: 4,
             cached: [cached, false],
             way: 50 * MILLISECOND,
+            rest: [150, 150, 500][seed as usize % 3] * SECOND,
             ..Setting::default()
         },
         steps,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::history::History;
-use crate::law::{LOOK, LOOKS_AGAIN};
+use crate::law::{LOOKS_AGAIN, look};
 use crate::plan::{GROUPS, NAMES, PROVIDERS, SECRETS, Setting};
 use crate::time::{SECOND, Time, iso, now};
 
@@ -41,6 +41,8 @@ pub struct World {
     pub started: Vec<Time>,
     /// When the stream of events was opened.
     pub opened: Vec<Time>,
+    /// No session is ended by an unbind flow: a rule that a test breaks on purpose.
+    pub keeps_sessions: bool,
     last_update: Time,
     numbers: u64,
 }
@@ -92,6 +94,8 @@ pub struct Session {
 /// How far a flow is.
 #[derive(Clone, Debug)]
 pub struct Flow {
+    /// When the identification stage found somebody.
+    pub identified: Time,
     pub person: usize,
     pub name: String,
     pub secret: String,
@@ -103,6 +107,8 @@ pub struct Flow {
 /// A flow that ended in a login.
 #[derive(Debug)]
 pub struct Granted {
+    /// When the identification stage found whose login it is.
+    pub identified: Time,
     pub at: Time,
     pub person: usize,
     pub name: String,
@@ -157,6 +163,7 @@ impl World {
             saves_heard: Vec::new(),
             started: Vec::new(),
             opened: Vec::new(),
+            keeps_sessions: false,
             last_update: 0,
             numbers: 0,
         };
@@ -230,6 +237,20 @@ impl World {
         self.people
             .iter()
             .position(|person| person.row.now().as_ref().is_some_and(&is))
+    }
+
+    /// Whom the identification stage found at a moment.
+    pub fn identified_at(&self, typed: &str, moment: Time) -> Option<usize> {
+        let find = |is: &dyn Fn(&Row) -> bool| {
+            let mut people = self.people.iter();
+            people.position(|person| {
+                person
+                    .row
+                    .at(moment)
+                    .is_some_and(|row| row.as_ref().is_some_and(is))
+            })
+        };
+        find(&|row| row.name == typed).or_else(|| find(&|row| row.mail == typed))
     }
 
     pub fn change(&mut self, person: usize, change: impl FnOnce(&mut Row)) {
@@ -373,7 +394,7 @@ impl World {
     pub fn had_shortly_before(&self, person: usize, again: Time, has: impl Fn(&Option<Row>) -> bool) -> bool {
         let spans = self.people[person].row.spans();
         let mut had = spans.filter(|(_, ended, row)| *ended <= again && has(row));
-        had.any(|(_, ended, _)| self.calm(ended, again, LOOKS_AGAIN) <= LOOK)
+        had.any(|(_, ended, _)| self.calm(ended, again, LOOKS_AGAIN) <= look(self))
     }
 
     /// Whether there was no trouble in a span, nor shortly before it.
