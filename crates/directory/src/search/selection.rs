@@ -11,7 +11,7 @@ use crate::model::place::Entry;
 use crate::schema;
 use crate::search::answer::{self, Piece, is_in_default_answer};
 use crate::view::context::Context;
-use crate::view::values::Attribute;
+use crate::view::values::{Attribute, expected_members};
 use akldap_ldap::response::write_entry;
 use akldap_ldap::steps;
 
@@ -228,7 +228,11 @@ impl Selection {
         typical: &mut usize,
         out: &mut Vec<u8>,
     ) -> Result<(), WrongNumber> {
-        let expected = *typical;
+        // How many members a group has does not follow from the entry before it.
+        let expected = match entry {
+            Entry::Group(group) => expected_members(context, group)?.max(*typical),
+            _ => *typical,
+        };
         let dn = context.dn(entry)?;
         let mut written = Ok(());
         write_entry(out, message_id, &dn, expected, controls, |out| {

@@ -168,8 +168,17 @@ impl<'a> Values<'a> {
     }
 }
 
+/// About how many octets the members of a group take when sent.
+pub(crate) fn expected_members(context: &Context<'_>, group: GroupIx) -> Result<usize, WrongNumber> {
+    let users = context.members(group)?;
+    Ok(Values::Dns { users, groups: &[] }.expected_size(context))
+}
+
 /// Octets of a name with its header: a guess, by which the space for a length is chosen.
 const TYPICAL_RDN: usize = 16;
+
+/// Octets of values for which space is made at once.
+const LARGE: usize = 64 << 10;
 
 /// Appends the DNs of users or groups of one container.
 #[inline]
@@ -244,6 +253,10 @@ impl<'a> Attribute<'a> {
             }
             values => {
                 let expected = values.expected_size(context);
+                // Growing step by step would copy a large group's members several times.
+                if expected >= LARGE {
+                    out.reserve(expected);
+                }
                 write_values(out, name, expected, |out| values.write(context, out))
             }
         }
