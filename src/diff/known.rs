@@ -8,18 +8,6 @@ use super::name;
 use super::rules::*;
 use super::search::{ComparedSearch, SearchScope};
 
-/// Attributes that the official outpost does not have.
-const ADDED: [&str; 9] = [
-    "entryUUID",
-    "entryDN",
-    "structuralObjectClass",
-    "hasSubordinates",
-    "numSubordinates",
-    "subschemaSubentry",
-    "uniqueMember",
-    "memberUid",
-    "distinguishedName",
-];
 /// Names that it does not know for attributes it has.
 const FURTHER_NAMES: [&str; 3] = ["commonName", "surname", "userid"];
 

@@ -43,3 +43,16 @@ pub const PAGES: Rule =
 pub const TIMESTAMPS: Rule = "timestamps in direct mode are those of the time of recording";
 pub const NAMES_ORDER: Rule = "the attributes of an entry come in any order";
 pub const VALUES_ORDER: Rule = "the values of an attribute come in any order";
+
+/// Attributes that the official outpost does not have.
+pub const ADDED: [&str; 9] = [
+    "entryUUID",
+    "entryDN",
+    "structuralObjectClass",
+    "hasSubordinates",
+    "numSubordinates",
+    "subschemaSubentry",
+    "uniqueMember",
+    "memberUid",
+    "distinguishedName",
+];

@@ -110,7 +110,8 @@ impl DirectSearches {
         let mut search = search?;
         Some(async move {
             let mut users = Vec::new();
-            while !search.note_users(&mut users, MAX_CONFIRMED, WORK) {
+            // The search that is answered meets a wrong number as well, and reports it.
+            while let Ok(false) = search.note_users(&mut users, MAX_CONFIRMED, WORK) {
                 tokio::task::yield_now().await;
             }
             let few = search.entries() <= MAX_CONFIRMED;

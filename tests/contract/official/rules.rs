@@ -97,18 +97,6 @@ const SUFFIX: &str = "dc=ldap,dc=goauthentik,dc=io";
 /// The one recorded name that RFC 4514 escapes, as the official outpost writes it, and escaped.
 const UNESCAPED: &str = "cn=Sales, EMEA,";
 const ESCAPED: &str = "cn=Sales\\, EMEA,";
-/// Attributes that the official outpost does not have.
-const ADDED: [&str; 9] = [
-    "entryUUID",
-    "entryDN",
-    "structuralObjectClass",
-    "hasSubordinates",
-    "numSubordinates",
-    "subschemaSubentry",
-    "uniqueMember",
-    "memberUid",
-    "distinguishedName",
-];
 
 fn is_base(entry: &Entry) -> bool {
     entry.dn == BASE
@@ -415,8 +403,11 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: name::OPERATIONAL,
         apply: |case| {
-            let found = case.filter_names(&ADDED) && case.add(|_| true);
-            let asked: Vec<&str> = ADDED.into_iter().filter(|name| case.asks_for(name)).collect();
+            let found = case.filter_names(&name::ADDED) && case.add(|_| true);
+            let asked: Vec<&str> = name::ADDED
+                .into_iter()
+                .filter(|name| case.asks_for(name))
+                .collect();
             case.take(|_| true, |name| asked.contains(&name)) || found
         },
     },

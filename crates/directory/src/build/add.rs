@@ -12,7 +12,8 @@ use crate::build::flags::{flag, lower, upper};
 use crate::build::record::{FULL, GroupRecord, MAX_NAMED_ATTRIBUTES, RecordName, UserRecord, Warning};
 use crate::custom::{self, Custom, LeftOut};
 use crate::model::account::Role;
-use crate::model::built_in::{AttributeId, Shows, Those, count, ids};
+use crate::model::built_in::questions::{Those, count, ids};
+use crate::model::built_in::{AttributeId, Shows};
 use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES};
 use crate::model::record;
 use crate::schema::Syntax;
@@ -114,7 +115,19 @@ impl Builder {
                 Some(Shows::Name) => group.name,
                 Some(Shows::Uuid) => text.as_str(),
                 Some(Shows::Superuser) => lower(group.is_superuser),
-                _ => continue,
+                Some(
+                    Shows::FullName
+                    | Shows::Uid
+                    | Shows::Mail
+                    | Shows::Home
+                    | Shows::Active
+                    | Shows::NoSuperuser
+                    | Shows::PasswordChange
+                    | Shows::Joined
+                    | Shows::Updated
+                    | Shows::Computed,
+                )
+                | None => continue,
             };
             self.built_in(id, value.as_bytes(), &custom);
         }

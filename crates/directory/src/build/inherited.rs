@@ -25,25 +25,16 @@ impl Related {
         }
         let count = base.group_count();
         // The directory is walked once for each group: as long as building it, whoever asks.
-        let (mut below_steps, mut above_steps) = (usize::MAX, usize::MAX);
-        let below = memberships
-            .group_children
-            .closure(&[group], count, &mut below_steps)?;
+        let below = memberships.group_children.closure(&[group], count)?;
         let mut users = Vec::new();
-        for group in below.into_iter().flatten() {
+        for group in below {
             users.extend_from_slice(memberships.group_users.of(group)?);
         }
         users.sort_unstable();
         users.dedup();
-        let above = memberships
-            .group_parents
-            .closure(&[group], count, &mut above_steps)?;
+        let mut above = memberships.group_parents.closure(&[group], count)?;
         // In a circle a group is above itself, but not a member of itself.
-        let above = above
-            .into_iter()
-            .flatten()
-            .filter(|above| *above != group)
-            .collect();
+        above.retain(|above| *above != group);
         Ok(Self { users, above })
     }
 }

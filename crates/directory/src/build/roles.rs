@@ -40,10 +40,12 @@ pub(super) struct RolesShown {
 #[must_use]
 pub fn group_number(uuid: Uuid) -> i64 {
     let mut number = uuid.as_u128();
-    while number > 99_999 {
-        number /= 10;
+    loop {
+        match i64::try_from(number) {
+            Ok(digits) if digits <= 99_999 => return digits,
+            _ => number /= 10,
+        }
     }
-    i64::try_from(number).unwrap_or_default()
 }
 
 impl Snapshot {
@@ -123,12 +125,12 @@ impl Snapshot {
                 return Ok(true);
             }
         }
-        let (below, mut steps) = (&self.records.memberships.group_children, usize::MAX);
+        let below = &self.records.memberships.group_children;
         let groups = match membership {
-            Membership::Direct => Some(below.of(role)?.to_vec()),
-            Membership::Inherited => below.closure(&[role], self.group_count(), &mut steps)?,
+            Membership::Direct => below.of(role)?.to_vec(),
+            Membership::Inherited => below.closure(&[role], self.group_count())?,
         };
-        for group in groups.into_iter().flatten() {
+        for group in groups {
             if group != role && visible.shows_group(group)? {
                 return Ok(true);
             }

@@ -97,16 +97,11 @@ impl Snapshot {
         };
         let memberships = &self.records.memberships;
         let direct = memberships.user_groups.of(user)?;
-        let mut steps = usize::MAX;
         let groups = match shape.membership {
-            Membership::Direct => Some(direct.to_vec()),
-            Membership::Inherited => {
-                let count = self.group_count();
-                memberships.group_parents.closure(direct, count, &mut steps)?
-            }
+            Membership::Direct => direct.to_vec(),
+            Membership::Inherited => memberships.group_parents.closure(direct, self.group_count())?,
         };
         let mut shown = Vec::new();
-        let groups = groups.unwrap_or_default();
         let roles = match shape.roles_as_groups {
             true => self.own_roles(shaped, shape.membership, user, &groups)?,
             false => Vec::new(),

@@ -19,7 +19,15 @@ impl CarriedUser<'_> {
             Shows::Home => Some(home.as_str()),
             Shows::Active => Some(upper(self.active)),
             Shows::Superuser => Some(upper(self.record.superuser)),
-            _ => None,
+            // No field of a user says these.
+            Shows::FullName
+            | Shows::Uuid
+            | Shows::Mail
+            | Shows::NoSuperuser
+            | Shows::PasswordChange
+            | Shows::Joined
+            | Shows::Updated
+            | Shows::Computed => None,
         };
         let number = match self.number_source {
             record::OWN_GID_NUMBER => Some(AttributeId::GID_NUMBER),
@@ -40,7 +48,16 @@ impl CarriedGroup<'_> {
             Shows::Name => Some(self.record.name),
             Shows::Uuid => Some(text.as_str()),
             Shows::Superuser => Some(lower(self.record.superuser)),
-            _ => None,
+            Shows::FullName
+            | Shows::Uid
+            | Shows::Mail
+            | Shows::Home
+            | Shows::Active
+            | Shows::NoSuperuser
+            | Shows::PasswordChange
+            | Shows::Joined
+            | Shows::Updated
+            | Shows::Computed => None,
         };
         self.record.has_classes(&GROUP_CLASSES) && self.record.is_sound(|built_in| built_in.groups, value)
     }

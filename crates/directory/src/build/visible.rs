@@ -281,8 +281,8 @@ fn groups_below(base: &Snapshot, name: &str) -> Result<Option<Vec<GroupIx>>, Wro
     if groups.is_empty() {
         return Ok(None);
     }
-    let (children, mut steps) = (&base.records.memberships.group_children, usize::MAX);
-    children.closure(&groups, base.group_count(), &mut steps)
+    let children = &base.records.memberships.group_children;
+    children.closure(&groups, base.group_count()).map(Some)
 }
 
 /// Whether a path is this one or leads through it.

@@ -82,7 +82,7 @@ impl Chain {
             View::Full => {
                 let below = &context.snapshot.records.memberships.group_children;
                 let count = context.snapshot.group_count();
-                groups = nesting.reach(|steps| below.closure(&groups, count, steps))?;
+                groups = nesting.reach(|steps| below.closure_within(&groups, count, steps))?;
             }
             // Nesting would reveal groups that this viewer does not see.
             View::Own(_) => groups.sort_unstable(),
@@ -113,7 +113,7 @@ impl Chain {
         let groups = match context.view {
             View::Full => {
                 let (above, count) = (&memberships.group_parents, context.snapshot.group_count());
-                nesting.reach(|steps| above.closure(&seeds, count, steps))?
+                nesting.reach(|steps| above.closure_within(&seeds, count, steps))?
             }
             View::Own(_) => nesting.reach(|_| Ok(Some(seeds)))?,
         };

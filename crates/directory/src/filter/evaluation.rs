@@ -259,7 +259,7 @@ impl Test {
         let values = attribute.values()?;
         match matcher {
             // An unset e-mail address is shown as an empty value, but counts as none.
-            Matcher::Present if self.attribute.is(AttributeId::MAIL) => {
+            Matcher::Present if self.attribute.any(AttributeId::may_be_unset) => {
                 scratch.any(context, &values, |value| !value.is_empty())
             }
             Matcher::InChain(chain) => chain.matches(context, entry, &values, scratch),

@@ -281,7 +281,12 @@ impl AttributeRef {
 
     /// Whether it means the built-in attribute `id` in entries that have no attribute of its literal name.
     pub(crate) fn is(&self, id: AttributeId) -> bool {
-        self.first == Some(id) || self.second == Some(id)
+        self.any(|meant| meant == id)
+    }
+
+    /// The same for those of which this holds.
+    pub(crate) fn any(&self, holds: impl FnMut(AttributeId) -> bool) -> bool {
+        [self.first, self.second].into_iter().flatten().any(holds)
     }
 }
 

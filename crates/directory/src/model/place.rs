@@ -261,7 +261,7 @@ impl Layout {
             Container::VirtualGroups => (first, self.users),
             Container::Groups => (first, self.groups),
         };
-        PlaceRange::new(first, Place::new(first.get() + count))
+        PlaceRange::new(first, Place::new(first.get().saturating_add(count)))
     }
 
     /// The places of the organizational units that paths make.

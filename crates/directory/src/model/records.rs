@@ -98,7 +98,19 @@ impl Records {
             Some(Shows::Name) => Some(self.name(self.user_record(user)?)?),
             Some(Shows::Uid) => Some(self.user_uid(user)?),
             Some(Shows::NoSuperuser) => Some(b"false"),
-            _ => None,
+            Some(
+                Shows::FullName
+                | Shows::Uuid
+                | Shows::Mail
+                | Shows::Home
+                | Shows::Active
+                | Shows::Superuser
+                | Shows::PasswordChange
+                | Shows::Joined
+                | Shows::Updated
+                | Shows::Computed,
+            )
+            | None => None,
         })
     }
 

@@ -90,22 +90,37 @@ impl<N: Number, M: Number + Ord> Relation<N, M> {
 
 impl Relation<GroupIx, GroupIx> {
     /// Everything that can be reached from `seeds` in any number of steps, the seeds included; ascending.
-    ///
-    /// Takes what it costs from `steps`; `None` if they are not enough.
-    pub(crate) fn closure(
+    pub(crate) fn closure(&self, seeds: &[GroupIx], count: usize) -> Result<Vec<GroupIx>, WrongNumber> {
+        self.reach(seeds, count, |_| Ok(()))
+    }
+
+    /// The same, if these steps are enough. Takes from them what it costs.
+    pub(crate) fn closure_within(
         &self,
         seeds: &[GroupIx],
         count: usize,
         steps: &mut usize,
     ) -> Result<Option<Vec<GroupIx>>, WrongNumber> {
-        let mut spend = |cost: usize| {
+        let spend = |cost| {
             let left = steps.checked_sub(cost);
             *steps = left.unwrap_or(0);
-            left
+            left.map(drop).ok_or(Unreached::StepsSpent)
         };
-        if spend(count / CLEARED_AT_ONCE + seeds.len()).is_none() {
-            return Ok(None);
+        match self.reach(seeds, count, spend) {
+            Ok(reached) => Ok(Some(reached)),
+            Err(Unreached::StepsSpent) => Ok(None),
+            Err(Unreached::WrongNumber(number)) => Err(number),
         }
+    }
+
+    /// What can be reached, as long as `spend` agrees to the cost of each step.
+    fn reach<E: From<WrongNumber>>(
+        &self,
+        seeds: &[GroupIx],
+        count: usize,
+        mut spend: impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<Vec<GroupIx>, E> {
+        spend(count / CLEARED_AT_ONCE + seeds.len())?;
         let mut seen = vec![false; count];
         let mut reached = Vec::new();
         let mut visit = |group: GroupIx, reached: &mut Vec<GroupIx>| {
@@ -119,14 +134,24 @@ impl Relation<GroupIx, GroupIx> {
         let mut next = 0;
         while let Some(&group) = reached.get(next) {
             let groups = self.of(group)?;
-            if spend(REACHED + groups.len()).is_none() {
-                return Ok(None);
-            }
+            spend(REACHED + groups.len())?;
             groups.iter().try_for_each(|&to| visit(to, &mut reached))?;
             next += 1;
         }
         reached.sort_unstable();
-        Ok(Some(reached))
+        Ok(reached)
+    }
+}
+
+/// Why a closure has no end.
+enum Unreached {
+    StepsSpent,
+    WrongNumber(WrongNumber),
+}
+
+impl From<WrongNumber> for Unreached {
+    fn from(number: WrongNumber) -> Self {
+        Self::WrongNumber(number)
     }
 }
 
@@ -175,13 +200,13 @@ mod tests {
     fn a_closure_ends_in_cycles() {
         let relation: Relation<GroupIx, GroupIx> = relation(&[&[1], &[2], &[0], &[0]]);
         let groups = |numbers: &[u32]| numbers.iter().copied().map(GroupIx::new).collect::<Vec<_>>();
-        let closure = |seeds: &[u32]| relation.closure(&groups(seeds), 4, &mut 1000);
+        let closure = |seeds: &[u32]| relation.closure_within(&groups(seeds), 4, &mut 1000);
         assert_eq!(closure(&[0]), Ok(Some(groups(&[0, 1, 2]))));
         assert_eq!(closure(&[3]), Ok(Some(groups(&[0, 1, 2, 3]))));
         assert_eq!(closure(&[]), Ok(Some(Vec::new())));
         assert_eq!(closure(&[4]), Err(WrongNumber::Group));
         assert_eq!(
-            relation.closure(&groups(&[3]), 4, &mut 10),
+            relation.closure_within(&groups(&[3]), 4, &mut 10),
             Ok(None),
             "it costs more than that"
         );

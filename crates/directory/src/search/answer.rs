@@ -3,7 +3,8 @@
 //! Knows which of them are stored as they are sent and which are computed, and copies the usual entry in a few pieces.
 //! Must not know what a search asks for.
 
-use crate::model::built_in::{AttributeId, Those, count, ids};
+use crate::model::built_in::AttributeId;
+use crate::model::built_in::questions::{Those, count, ids};
 use crate::model::encoded::Elements;
 use crate::model::number::{UserIx, WrongNumber};
 use crate::model::object_classes::{ClassesOf, object_classes};

@@ -3,6 +3,7 @@
 //! Must not know why, nor how that is used.
 
 use crate::model::built_in::AttributeId;
+use crate::model::number::WrongNumber;
 use crate::model::object_classes::USER_CLASSES;
 use crate::model::place::{Container, Entry};
 use crate::schema::{self, Syntax};
@@ -105,26 +106,30 @@ impl Tree {
 impl Search {
     /// Continues as [`advance`](Self::advance) does, but notes the keys of the users among its entries instead of returning
     /// them. True at the end, and also when there are more than this many entries.
-    pub fn note_users(&mut self, noted: &mut Vec<i64>, most: u64, work: usize) -> bool {
+    ///
+    /// # Errors
+    /// When a number in the directory is wrong, so that an entry may be a user who was not noted.
+    pub fn note_users(&mut self, noted: &mut Vec<i64>, most: u64, work: usize) -> Result<bool, WrongNumber> {
         let mut out = Vec::new();
         loop {
             let before = self.entries;
             let progress = self.advance(&mut out, 0, 1, work);
             out.clear();
             if self.entries > most {
-                return true;
+                return Ok(true);
             }
             let is_new = self.entries > before;
             if let Some(place) = self.last.filter(|_| is_new)
-                && let Ok(Entry::User(user) | Entry::VirtualGroup(user)) = self.layout.entry(place)
-                && let Ok(&pk) = self.snapshot.records.users.pks.get(user)
-                && !noted.contains(&pk)
+                && let Entry::User(user) | Entry::VirtualGroup(user) = self.layout.entry(place)?
             {
-                noted.push(pk);
+                let pk = *self.snapshot.records.users.pks.get(user)?;
+                if !noted.contains(&pk) {
+                    noted.push(pk);
+                }
             }
             match progress {
-                Progress::Done(_) => return true,
-                Progress::More if !is_new => return false,
+                Progress::Done(_) => return Ok(true),
+                Progress::More if !is_new => return Ok(false),
                 Progress::More => {}
             }
         }

@@ -5,7 +5,8 @@
 
 use crate::filter::evaluation::STEP_WORK;
 use crate::model::attribute::{AttributeRef, AttributeTable};
-use crate::model::built_in::{AttributeId, Those, count, ids};
+use crate::model::built_in::AttributeId;
+use crate::model::built_in::questions::{Those, count, ids};
 use crate::model::number::WrongNumber;
 use crate::model::place::Entry;
 use crate::schema;

@@ -51,7 +51,7 @@ impl<'a> Context<'a> {
             Entry::User(user) => records.user_record(user)?,
             Entry::Group(group) => records.layout.group_record(group),
             Entry::VirtualGroup(_) if id == AttributeId::OBJECT_CLASS => {
-                return Ok(Some(classes(ClassesOf::VirtualGroups)));
+                return classes(ClassesOf::VirtualGroups).map(Some);
             }
             Entry::VirtualGroup(user) => return computed(id, self.of_virtual_group(user, id)),
             Entry::Container(_) if self.tree.alone => return Ok(None),
@@ -65,8 +65,8 @@ impl<'a> Context<'a> {
             };
         }
         match (entry, id) {
-            (Entry::User(_), AttributeId::OBJECT_CLASS) => Ok(Some(classes(ClassesOf::Users))),
-            (Entry::Group(_), AttributeId::OBJECT_CLASS) => Ok(Some(classes(ClassesOf::Groups))),
+            (Entry::User(_), AttributeId::OBJECT_CLASS) => classes(ClassesOf::Users).map(Some),
+            (Entry::Group(_), AttributeId::OBJECT_CLASS) => classes(ClassesOf::Groups).map(Some),
             (Entry::User(user), _) => computed(id, self.of_user(user, id)),
             (Entry::Group(group), _) => computed(id, self.of_group(group, id)),
             _ => Ok(None),
@@ -206,11 +206,10 @@ fn computed<'a>(
     Ok(values?.map(|values| Attribute::Computed(id, values)))
 }
 
-fn classes(kind: ClassesOf) -> Attribute<'static> {
-    match encoded::Elements(object_classes(kind)).read() {
-        Ok(element) => Attribute::Stored(element),
-        Err(_) => Attribute::Computed(AttributeId::OBJECT_CLASS, Values::None),
-    }
+fn classes(kind: ClassesOf) -> Result<Attribute<'static>, WrongNumber> {
+    encoded::Elements(object_classes(kind))
+        .read()
+        .map(Attribute::Stored)
 }
 
 #[cfg(test)]

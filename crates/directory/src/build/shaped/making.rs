@@ -11,7 +11,7 @@ use crate::build::record::{RecordName, Warning};
 use crate::build::visible::Visible;
 use crate::index::snapshot::Snapshot;
 use crate::model::attribute::AttributeTable;
-use crate::model::built_in::AttributeId;
+use crate::model::built_in::{AttributeId, Shows};
 use crate::model::encoded;
 use crate::model::number::{GroupIx, Met, UserIx, WrongNumber};
 use crate::schema::Syntax;
@@ -89,8 +89,7 @@ impl<'a> Making<'a> {
         };
         set("username", &|| record.name.into());
         set("name", &|| {
-            let names = [AttributeId::NAME, AttributeId::DISPLAY_NAME, AttributeId::SN];
-            let own = names.into_iter().find(|id| !record.replaces(*id));
+            let own = AttributeId::showing(Shows::FullName).find(|id| !record.replaces(*id));
             text_of(own.unwrap_or(AttributeId::NAME))
         });
         set("email", &|| text_of(AttributeId::MAIL));
@@ -293,7 +292,6 @@ impl<'a> Entries<'a> {
     /// These groups and all above them.
     fn above(&self, groups: &[GroupIx]) -> Result<Vec<GroupIx>, WrongNumber> {
         let parents = &self.snapshot.records.memberships.group_parents;
-        let (count, mut steps) = (self.group_names.len(), usize::MAX);
-        Ok(parents.closure(groups, count, &mut steps)?.unwrap_or_default())
+        parents.closure(groups, self.group_names.len())
     }
 }
