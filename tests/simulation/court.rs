@@ -342,6 +342,8 @@ impl Court {
         state.note(|| format!("connection {number}: the page of {id} ends"));
         let connection = &mut state.connections[number];
         connection.active = now();
+        // Whatever was asked after it had to wait for it.
+        connection.answered = now();
         let mut asked = connection.asked.remove(&id)?;
         if connection.abandoned.remove(&id) {
             return None;
@@ -413,20 +415,19 @@ impl Court {
                     new_code: secret.split_once(';').is_some_and(|(_, code)| given(code) == 1),
                 };
                 let judged = match code {
-                    SUCCESS => bind(world, client, asked.sent, attempt, *spelling, self.broken),
+                    SUCCESS => bind_anywhere(world, client, asked.sent, attempt, *spelling, self.broken),
                     _ => {
                         let refused = state.refused.entry(client.clone()).or_default();
                         refused.insert(secret.clone());
                         let limited = refused.len() > WRONG_SECRETS;
                         refuse(world, asked.sent, attempt, *spelling, code, limited)
-                            .map_or(Ok(Vec::new()), Err)
+                            .map_or(Ok((*provider, Vec::new())), Err)
                     }
                 };
-                let (logins, fault) = match judged {
-                    Ok(logins) => (logins, None),
-                    Err(fault) => (Vec::new(), Some(fault)),
+                let (provider, logins, fault) = match judged {
+                    Ok((provider, logins)) => (provider, logins, None),
+                    Err(fault) => (*provider, Vec::new(), Some(fault)),
                 };
-                let provider = *provider;
                 let begun = asked.sent.max(connection.judged);
                 let plain = *spelling == Spelling::Plain;
                 let twice =
@@ -713,6 +714,36 @@ fn refuse(
         return None;
     }
     wrongly_refused(world, attempt, (sent.saturating_sub(known), now()), code, limited)
+}
+
+/// Whom a bind may have succeeded at, and by which logins. A name that is no DN is taken for one of the only provider that is known.
+fn bind_anywhere(
+    world: &World,
+    client: &str,
+    sent: Time,
+    attempt: Attempt<'_>,
+    spelling: Spelling,
+    broken: Option<Broken>,
+) -> Result<(usize, Vec<usize>), String> {
+    let judge = |provider: usize| {
+        let attempt = Attempt { provider, ..attempt };
+        bind(world, client, sent, attempt, spelling, broken).map(|logins| (provider, logins))
+    };
+    let judged = judge(attempt.provider);
+    if judged.is_ok() || !spelling.is_bare() {
+        return judged;
+    }
+    let since = sent.saturating_sub(NEWS);
+    let was = |provider: usize, is: bool| {
+        let mut served = world.providers[provider].served.during(since, now());
+        served.any(|served| *served == is)
+    };
+    let all = 0..world.providers.len();
+    let is_only = |provider: &usize| {
+        was(*provider, true) && all.clone().all(|other| other == *provider || was(other, false))
+    };
+    let only = all.clone().filter(is_only);
+    only.map(judge).find(Result::is_ok).unwrap_or(judged)
 }
 
 /// The logins that a bind may have succeeded by, or why it may not have been answered so.

@@ -1,7 +1,7 @@
 //! Histories that once failed, written out: a seed becomes another history as soon as plans are drawn differently. Each is as
 //! short as it became, and is next to what was wrong.
 
-use crate::plan::{Announcing, Fault, Name, Plan, Secret, Setting, Step, What};
+use crate::plan::{Announcing, Fault, Name, Plan, Secret, Setting, Spelling, Step, What};
 use crate::run::run;
 use crate::time::{MILLISECOND, SECOND};
 
@@ -500,6 +500,35 @@ fn histories() -> Vec<(&'static str, Plan)> {
                     (60 * SECOND, Step::WhoAmI { connection: 1 }),
                     (61 * SECOND, Step::Delete { person: 3 }),
                     (118 * SECOND, Step::WhoAmI { connection: 2 }),
+                ],
+            },
+        ),
+        (
+            "the court's fault: where one of two providers has left, a name that is no DN is taken for one of the other's",
+            Plan {
+                seed: 2,
+                setting: Setting {
+                    connections: 3,
+                    ..Setting::default()
+                },
+                steps: vec![
+                    (
+                        5 * SECOND,
+                        Step::Serve {
+                            provider: 0,
+                            is: false,
+                        },
+                    ),
+                    (
+                        66 * SECOND,
+                        Step::BindSpelled {
+                            connection: 1,
+                            name: Name::User(0),
+                            provider: 0,
+                            secret: Secret::Right,
+                            spelling: Spelling::Bare,
+                        },
+                    ),
                 ],
             },
         ),
