@@ -143,6 +143,9 @@ impl Metrics {
         metrics.connection.get_or_create(&outpost.connection()).set(0);
         let build = BuildLabels::from(&outpost);
         metrics.build_info.get_or_create(&build).set(1);
+        for outcome in DirectSearchOutcome::ALL {
+            drop(metrics.direct_searches.get_or_create(&outcome.into()));
+        }
         metrics.registered()
     }
 

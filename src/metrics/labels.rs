@@ -142,6 +142,18 @@ pub enum DirectSearchOutcome {
     Unavailable,
 }
 
+impl DirectSearchOutcome {
+    /// Each of them.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Recent,
+        Self::Looked,
+        Self::Late,
+        Self::Away,
+        Self::Confirmed,
+        Self::Unavailable,
+    ];
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct FlowLabels {
     stage: String,

@@ -163,3 +163,16 @@ fn operations_are_counted_by_kind_plan_and_code() {
     assert_eq!(metrics.operations(RequestType::Search).count(), 2);
     assert_eq!(metrics.operations(RequestType::Compare).count(), 0);
 }
+
+#[test]
+fn each_outcome_of_a_direct_search_is_counted_from_the_start() {
+    let text = exposition::plain(
+        &Metrics::new(OutpostLabels::new("7d1c", "0.1.0", "abc"))
+            .encode()
+            .expect("text"),
+    );
+    let counted = text
+        .lines()
+        .filter(|line| line.starts_with("akldap_direct_searches_total{"));
+    assert_eq!(counted.filter(|line| line.ends_with(" 0")).count(), 6);
+}

@@ -360,7 +360,7 @@ async fn strangers_get_a_sentence_and_the_log_gets_the_cause() {
         (
             flow,
             Fault::Answer(404, "text/html", ""),
-            80,
+            52,
             "no flow with the slug",
         ),
         (flow, Fault::Answer(429, "text/html", ""), 51, "throttles"),

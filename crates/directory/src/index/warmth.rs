@@ -12,7 +12,7 @@ impl Snapshot {
     /// directory shows what will be searched for, but address books and Nextcloud's user search ask for that.
     pub fn warm_usual(&self) {
         let _ = self.name_order();
-        for id in AttributeId::sought_by_beginning() {
+        for id in AttributeId::whose_beginning_is_sought() {
             let _ = self.text_keys(id).and_then(KeyTable::order);
         }
     }

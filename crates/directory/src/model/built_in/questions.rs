@@ -196,7 +196,7 @@ impl AttributeId {
     }
 
     /// Those by whose beginning users are sought.
-    pub(crate) fn sought_by_beginning() -> impl Iterator<Item = Self> {
+    pub(crate) fn whose_beginning_is_sought() -> impl Iterator<Item = Self> {
         let all = (0..).map(Self).zip(&DEFINITIONS);
         all.filter_map(|(id, built_in)| built_in.is_sought_by_beginning.then_some(id))
     }
