@@ -4,33 +4,7 @@
 //!
 //! Knows the shape of a function. Must not know what a test needs.
 //!
-//! A program of such tests, with its own `main`:
-//!
-//! ```standalone_crate
-//! use std::process::{Command, ExitCode};
-//!
-//! use akldap_testing::client_test::{self, client_test};
-//! use akldap_testing::exercise::{Need, exercise};
-//!
-//! #[client_test]
-//! fn the_shell_adds() {
-//!     // Shown as ignored where it is missing.
-//!     let Some(_exercise) = exercise(&[Need::Program("sh")]) else {
-//!         return;
-//!     };
-//!     let status = Command::new("sh").args(["-c", "test $((1 + 1)) = 2"]).status();
-//!     assert!(status.unwrap().success());
-//! }
-//!
-//! #[client_test]
-//! async fn a_runtime_is_there() {
-//!     tokio::task::yield_now().await;
-//! }
-//!
-//! fn main() -> ExitCode {
-//!     client_test::main()
-//! }
-//! ```
+//! `akldap_testing::client_test` shows a program of such tests: an example of a crate of procedural macros cannot link the harness.
 
 use proc_macro::{TokenStream, TokenTree};
 

@@ -1,6 +1,34 @@
 //! The harness of tests with real LDAP clients: a test whose client is missing shows as ignored, with the package to install.
 //!
 //! Knows how a test is registered and run. Must not know what it needs: `exercise` says that while the test runs.
+//!
+//! A program of such tests, with its own `main`:
+//!
+//! ```standalone_crate
+//! use std::process::{Command, ExitCode};
+//!
+//! use akldap_testing::client_test::{self, client_test};
+//! use akldap_testing::exercise::{Need, exercise};
+//!
+//! #[client_test]
+//! fn the_shell_adds() {
+//!     // Shown as ignored where it is missing.
+//!     let Some(_exercise) = exercise(&[Need::Program("sh")]) else {
+//!         return;
+//!     };
+//!     let status = Command::new("sh").args(["-c", "test $((1 + 1)) = 2"]).status();
+//!     assert!(status.unwrap().success());
+//! }
+//!
+//! #[client_test]
+//! async fn a_runtime_is_there() {
+//!     tokio::task::yield_now().await;
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     client_test::main()
+//! }
+//! ```
 
 use std::process::ExitCode;
 use std::sync::mpsc;
