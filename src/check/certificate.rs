@@ -3,13 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use akldap_authentik::pem;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::outpost::certificates::{CertificateError, certified_key};
+use crate::outpost::certificates::{CertificateError, certified_chain, certified_key};
 
 /// Days before a certificate expires from which there is a warning.
 const DAYS: i64 = 21;
@@ -180,13 +178,7 @@ impl Certificate {
 /// The certificate of a chain, other than the first, that a key belongs to: its subject.
 fn misplaced(chain: &[CertificateDer<'_>], key_pem: &[u8]) -> Option<String> {
     let mut others = chain.iter().skip(1);
-    let its = others.find(|octets| {
-        let pem = format!(
-            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-            STANDARD.encode(octets)
-        );
-        certified_key(pem.as_bytes(), key_pem).is_ok()
-    })?;
+    let its = others.find(|octets| certified_chain(vec![(*octets).clone().into_owned()], key_pem).is_ok())?;
     let (_, certificate) = X509Certificate::from_der(its).ok()?;
     Some(certificate.subject().to_string())
 }

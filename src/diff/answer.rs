@@ -296,25 +296,53 @@ mod tests {
     use akldap_ldap::frame::{self, Frame};
     use bytes::BytesMut;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
     /// A server that answers every bind and search with success, and promises another page each time.
     async fn endless() -> Target {
+        answering(answer_to).await
+    }
+
+    /// A server of one client.
+    async fn serving<F: Future<Output = ()> + Send + 'static>(
+        serve: impl FnOnce(TcpStream) -> F + Send + 'static,
+    ) -> Target {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.expect("a client");
+            let (stream, _) = listener.accept().await.expect("a client");
+            serve(stream).await;
+        });
+        Target::parse(&format!("ldap://{address}"), false).expect("a URI")
+    }
+
+    /// A server that answers each request so.
+    async fn answering(answer: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) -> Target {
+        serving(move |mut stream| async move {
             let mut received = BytesMut::new();
             while stream.read_buf(&mut received).await.is_ok_and(|read| read > 0) {
                 while let Ok(Frame::Complete { length }) = frame::split(&received, 4096) {
-                    let answer = answer_to(&received.split_to(length));
-                    let _ = stream.write_all(&answer).await;
+                    let _ = stream.write_all(&answer(&received.split_to(length))).await;
                 }
             }
-        });
-        Target::parse(&format!("ldap://{address}"), false).expect("a URI")
+        })
+        .await
+    }
+
+    /// A server that answers a bind with success, then sends some octets, and others again and again.
+    async fn opening(octets: Vec<u8>, then: Vec<u8>) -> Target {
+        serving(move |mut stream| async move {
+            let mut received = BytesMut::new();
+            let _ = stream.read_buf(&mut received).await;
+            let _ = stream.write_all(&answer_to(&received)).await;
+            let _ = stream.write_all(&octets).await;
+            while stream.write_all(&then).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
     }
 
     fn answer_to(request: &[u8]) -> Vec<u8> {
@@ -363,21 +391,8 @@ mod tests {
     /// A server that sends its answer octet by octet is never silent.
     #[tokio::test]
     async fn an_answer_that_drips_is_given_up_when_time_is_up() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("its address");
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.expect("a client");
-            let mut received = BytesMut::new();
-            let _ = stream.read_buf(&mut received).await;
-            let mut answer = answer_to(&received);
-            // The beginning of an entry of 240 MiB.
-            answer.extend([0x30, 0x84, 15, 0, 0, 0]);
-            let _ = stream.write_all(&answer).await;
-            while stream.write_all(b"\x02").await.is_ok() {
-                tokio::task::yield_now().await;
-            }
-        });
-        let target = Target::parse(&format!("ldap://{address}"), false).expect("a URI");
+        // The beginning of an entry of 240 MiB.
+        let target = opening(vec![0x30, 0x84, 15, 0, 0, 0], vec![2]).await;
         let time = TimeLimit::of(Duration::from_secs(1));
         let mut server = AskedServer::new(&target, "cn=a", b"secret", time);
         let search = ComparedSearch::parse("all", "ldap:///dc=a??sub").expect("a search");
@@ -388,25 +403,15 @@ mod tests {
     /// A server that never stops is never waited for either, so that no timer is looked at.
     #[tokio::test]
     async fn nothing_is_taken_any_more_when_time_is_up() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("its address");
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.expect("a client");
-            let mut received = BytesMut::new();
-            let _ = stream.read_buf(&mut received).await;
-            let _ = stream.write_all(&answer_to(&received)).await;
-            let mut entry = Vec::new();
-            ber::write_constructed(&mut entry, ber::SEQUENCE, |out| {
-                ber::write_integer(out, ber::INTEGER, 2);
-                ber::write_constructed(out, 0x64, |out| {
-                    ber::write_element(out, ber::OCTET_STRING, b"cn=a");
-                    ber::write_constructed(out, ber::SEQUENCE, |_| {});
-                });
+        let mut entry = Vec::new();
+        ber::write_constructed(&mut entry, ber::SEQUENCE, |out| {
+            ber::write_integer(out, ber::INTEGER, 2);
+            ber::write_constructed(out, 0x64, |out| {
+                ber::write_element(out, ber::OCTET_STRING, b"cn=a");
+                ber::write_constructed(out, ber::SEQUENCE, |_| {});
             });
-            let entries = entry.repeat(4096);
-            while stream.write_all(&entries).await.is_ok() {}
         });
-        let target = Target::parse(&format!("ldap://{address}"), false).expect("a URI");
+        let target = opening(Vec::new(), entry.repeat(4096)).await;
         let time = TimeLimit::of(Duration::from_millis(300));
         let mut server = AskedServer::new(&target, "cn=a", b"secret", time);
         let search = ComparedSearch::parse("all", "ldap:///dc=a??sub").expect("a search");
@@ -423,30 +428,21 @@ mod tests {
     /// What one server names and the other does not is a difference.
     #[tokio::test]
     async fn references_to_other_servers_are_part_of_an_answer() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("its address");
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.expect("a client");
-            let mut received = BytesMut::new();
-            while stream.read_buf(&mut received).await.is_ok_and(|read| read > 0) {
-                while let Ok(Frame::Complete { length }) = frame::split(&received, 4096) {
-                    let request = received.split_to(length);
-                    let mut answer = Vec::new();
-                    if request.get(5) == Some(&0x63) {
-                        ber::write_constructed(&mut answer, ber::SEQUENCE, |out| {
-                            ber::write_integer(out, ber::INTEGER, 2);
-                            ber::write_constructed(out, 0x73, |out| {
-                                ber::write_element(out, ber::OCTET_STRING, b"ldap://b/");
-                                ber::write_element(out, ber::OCTET_STRING, b"ldap://a/");
-                            });
-                        });
-                    }
-                    answer.extend(answer_to(&request));
-                    let _ = stream.write_all(&answer).await;
-                }
+        let target = answering(|request| {
+            let mut answer = Vec::new();
+            if request.get(5) == Some(&0x63) {
+                ber::write_constructed(&mut answer, ber::SEQUENCE, |out| {
+                    ber::write_integer(out, ber::INTEGER, 2);
+                    ber::write_constructed(out, 0x73, |out| {
+                        ber::write_element(out, ber::OCTET_STRING, b"ldap://b/");
+                        ber::write_element(out, ber::OCTET_STRING, b"ldap://a/");
+                    });
+                });
             }
-        });
-        let target = Target::parse(&format!("ldap://{address}"), false).expect("a URI");
+            answer.extend(answer_to(request));
+            answer
+        })
+        .await;
         let mut server = AskedServer::new(&target, "cn=a", b"secret", TimeLimit::of(Duration::MAX));
         let search = ComparedSearch::parse("all", "ldap:///dc=a??sub").expect("a search");
         let answer = server.ask(&search, |_, _| {}).await.expect("an answer");

@@ -24,8 +24,8 @@ use super::providers::table::ProviderTable;
 use files::FileWatch;
 pub(crate) use files::read_pair;
 pub use key::CertificateError;
-pub(crate) use key::certified_key;
 use key::self_signed;
+pub(crate) use key::{certified_chain, certified_key};
 
 /// Which certificate serves which name.
 #[derive(Debug)]

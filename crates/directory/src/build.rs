@@ -9,6 +9,7 @@ mod carry;
 mod filed;
 mod finish;
 mod flags;
+mod group_value;
 mod inherited;
 mod moved;
 mod octets;

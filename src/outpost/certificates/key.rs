@@ -75,7 +75,17 @@ pub enum CertificateError {
 /// # Errors
 /// When either is missing or malformed or they do not belong together.
 pub(crate) fn certified_key(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertifiedKey, CertificateError> {
-    let chain = pem::certificates(chain_pem).map_err(CertificateError::Chain)?;
+    certified_chain(
+        pem::certificates(chain_pem).map_err(CertificateError::Chain)?,
+        key_pem,
+    )
+}
+
+/// The same for certificates that were read before.
+pub(crate) fn certified_chain(
+    chain: Vec<CertificateDer<'static>>,
+    key_pem: &[u8],
+) -> Result<CertifiedKey, CertificateError> {
     if key_pem.trim_ascii().is_empty() {
         return Err(CertificateError::NoKey);
     }

@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use uuid::{NonNilUuid, Uuid};
 
 use crate::build::builder::{Builder, PendingGroup, PendingUser};
-use crate::build::flags::{flag, lower, upper};
+use crate::build::flags::{flag, upper};
+use crate::build::group_value::of_group;
 use crate::build::record::{FULL, GroupRecord, MAX_NAMED_ATTRIBUTES, RecordName, UserRecord, Warning};
 use crate::custom::{self, Custom, LeftOut};
 use crate::model::account::Role;
@@ -111,25 +112,11 @@ impl Builder {
         self.begin();
         let text = uuid.as_hyphenated().to_string();
         for id in STORED_BY_GROUPS {
-            let value = match id.definition().and_then(|built_in| built_in.groups) {
-                Some(Shows::Name) => group.name,
-                Some(Shows::Uuid) => text.as_str(),
-                Some(Shows::Superuser) => lower(group.is_superuser),
-                Some(
-                    Shows::FullName
-                    | Shows::Uid
-                    | Shows::Mail
-                    | Shows::Home
-                    | Shows::Active
-                    | Shows::NoSuperuser
-                    | Shows::PasswordChange
-                    | Shows::Joined
-                    | Shows::Updated
-                    | Shows::Computed,
-                )
-                | None => continue,
-            };
-            self.built_in(id, value.as_bytes(), &custom);
+            let shows = id.definition().and_then(|built_in| built_in.groups);
+            let value = shows.and_then(|shows| of_group(shows, group.name, &text, group.is_superuser));
+            if let Some(value) = value {
+                self.built_in(id, value.as_bytes(), &custom);
+            }
         }
         let flags = flag(group.is_superuser, record::SUPERUSER) | self.custom_attributes(&custom, whose);
         let ended = match self.has_room_for(group.users.len(), group.parents.len()) {

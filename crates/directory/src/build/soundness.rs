@@ -4,7 +4,8 @@
 //! Must not know how it was written.
 
 use crate::build::carried::{Carried, CarriedGroup, CarriedUser};
-use crate::build::flags::{lower, upper};
+use crate::build::flags::upper;
+use crate::build::group_value::of_group;
 use crate::model::built_in::{AttributeId, BuiltIn, Shows};
 use crate::model::encoded;
 use crate::model::object_classes::{GROUP_CLASSES, USER_CLASSES};
@@ -44,21 +45,7 @@ impl CarriedUser<'_> {
 impl CarriedGroup<'_> {
     pub(super) fn is_sound(&self) -> bool {
         let text = self.uuid().as_hyphenated().to_string();
-        let value = |shows| match shows {
-            Shows::Name => Some(self.record.name),
-            Shows::Uuid => Some(text.as_str()),
-            Shows::Superuser => Some(lower(self.record.superuser)),
-            Shows::FullName
-            | Shows::Uid
-            | Shows::Mail
-            | Shows::Home
-            | Shows::Active
-            | Shows::NoSuperuser
-            | Shows::PasswordChange
-            | Shows::Joined
-            | Shows::Updated
-            | Shows::Computed => None,
-        };
+        let value = |shows| of_group(shows, self.record.name, &text, self.record.superuser);
         self.record.has_classes(&GROUP_CLASSES) && self.record.is_sound(|built_in| built_in.groups, value)
     }
 }
